@@ -1,0 +1,61 @@
+# Run `make` to see what there is.
+
+GO ?= go
+# The modules of this repository; each is verified by itself. tools/ only pins what generates and checks.
+MODULES := .
+# What the coverage figure is about.
+COVERED := ./registry/...,./schema/...,./manifest/...,./internal/...
+
+TOOL        := GOWORK=off $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+SQLC        := $(TOOL) sqlc
+STATICCHECK := $(TOOL) staticcheck
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
+		while IFS='|' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
+
+.PHONY: demo
+demo: toolchain ## boot a registry on a copy of an oxide-k database, and show it
+	@$(GO) run ./examples/kernel -dir demo
+
+.PHONY: test
+test: toolchain ## run all tests
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test ./...); done
+
+.PHONY: test-race
+test-race: toolchain ## run all tests under the race detector
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -race ./...); done
+
+.PHONY: bench
+bench: toolchain ## run the benchmarks beside the code
+	@$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: generate
+generate: toolchain ## write db/ from schema/ and queries/
+	@$(SQLC) generate
+
+.PHONY: verify
+verify: toolchain ## check that what is generated, tidied and formatted is up to date, and vet
+	@$(SQLC) diff
+	@set -e; for m in $(MODULES) tools; do (cd $$m && $(GO) mod tidy -diff); done
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(STATICCHECK) ./...); done
+
+.PHONY: cover
+cover: toolchain ## run all tests and print the statement coverage
+	@$(GO) test -coverpkg=$(COVERED) -coverprofile=cover.out ./...
+	@$(GO) tool cover -func=cover.out | tail -n 1
+
+.PHONY: clean
+clean: ## remove what the other targets left
+	@rm -rf demo cover.out
+
+# The SQLite driver is C code. `go env CGO_ENABLED` is 0 where there is no compiler, too.
+.PHONY: toolchain
+toolchain:
+	@command -v $(GO) >/dev/null || { echo "stateregistry needs Go 1.26 or newer: https://go.dev/dl"; exit 1; }
+	@test "$$($(GO) env CGO_ENABLED)" = 1 && command -v $$($(GO) env CC | cut -d' ' -f1) >/dev/null || { \
+		echo "stateregistry needs cgo: install a C compiler (Debian: apt-get install gcc libc6-dev) and leave CGO_ENABLED alone"; exit 1; }

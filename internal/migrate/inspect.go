@@ -1,0 +1,182 @@
+package migrate
+
+import (
+	"context"
+	"strings"
+
+	"github.com/oxide-k/stateregistry/db"
+)
+
+// Status is what Inspect found in a database that it accepts.
+type Status struct {
+	New     bool      // it holds nothing at all
+	Pending []Pending // in the order in which Apply runs them
+}
+
+// Pending is a migration that the database has not seen.
+type Pending struct {
+	Set string
+	Migration
+}
+
+// oxideTable is the one table without which a file is no oxide-k database. That kernel makes its tables one by one, so
+// an interrupted first start leaves modules without config.
+const oxideTable = "modules"
+
+// ledger is the table of applied migrations, which every registry has and no oxide-k database.
+const ledger = "migrations"
+
+// Inspect looks at a database and changes nothing. It returns ErrNotRegistry for another program's, ErrCorrupt where a
+// table or a guard of the core is missing, altered or foreign, by name, ErrNewer where the database has migrations that
+// the core or a given set has not, and ErrChanged where one was edited since. Applied sets that are not given are ignored.
+func Inspect(ctx context.Context, q db.DBTX, sets []Set) (Status, error) {
+	c, err := loadCore()
+	if err != nil {
+		return Status{}, err
+	}
+	id, err := applicationID(ctx, q)
+	if err != nil {
+		return Status{}, err
+	}
+	if id != 0 && id != ApplicationID {
+		return Status{}, refuse(ErrNotRegistry, "its application_id is %#x, another program's", id)
+	}
+	found, err := readCatalog(ctx, q, c.owns)
+	if err != nil {
+		return Status{}, err
+	}
+	applied := map[string][]db.Migration{}
+	isNew := id == 0 && len(found.tables) == 0 && len(found.others) == 0
+	if !isNew {
+		if applied, err = c.examine(ctx, q, id, found); err != nil {
+			return Status{}, err
+		}
+	}
+	pending, err := compare(append([]Set{c.set}, sets...), applied)
+	return Status{New: isNew, Pending: pending}, err
+}
+
+// Guards lists what is missing, altered or foreign among the core's tables and triggers, in words.
+func Guards(ctx context.Context, q db.DBTX) ([]string, error) {
+	c, err := loadCore()
+	if err != nil {
+		return nil, err
+	}
+	found, err := readCatalog(ctx, q, c.owns)
+	if err != nil {
+		return nil, err
+	}
+	return found.differences(c.versions[c.last]), nil
+}
+
+// examine holds a database that is not empty against the version that its ledger claims, and returns the ledger.
+func (c core) examine(ctx context.Context, q db.DBTX, id int64, found catalog) (map[string][]db.Migration, error) {
+	if _, ok := found.tables[ledger]; !ok && id == 0 {
+		return nil, c.examineOxide(ctx, q, found)
+	}
+	if id != ApplicationID {
+		if diff := found.differences(c.versions[c.last]); len(diff) > 0 {
+			return nil, refuse(ErrNotRegistry, "its application_id is 0 and %s", strings.Join(diff, ", "))
+		}
+		return nil, refuse(ErrCorrupt, "its application_id is 0, want %d", ApplicationID)
+	}
+	if err := checkEncoding(ctx, q, ErrCorrupt); err != nil {
+		return nil, err
+	}
+	if _, ok := found.tables[ledger]; !ok {
+		return nil, refuse(ErrCorrupt, "table %s is missing", ledger)
+	}
+	rows, err := db.New().ListMigrations(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	applied := map[string][]db.Migration{}
+	for _, row := range rows {
+		applied[row.SetName] = append(applied[row.SetName], row)
+	}
+	version := int64(0)
+	if own := applied[CoreName]; len(own) > 0 {
+		version = own[len(own)-1].Number
+	}
+	if version > c.last {
+		return nil, refuse(ErrNewer, "it is at version %d, this program knows %d", version, c.last)
+	}
+	want, ok := c.versions[version]
+	if !ok || version == 0 {
+		return nil, refuse(ErrCorrupt, "its ledger names no version of the core that ever was")
+	}
+	if diff := found.differences(want); len(diff) > 0 {
+		return nil, refuse(ErrCorrupt, "%s", strings.Join(diff, ", "))
+	}
+	return applied, nil
+}
+
+// examineOxide accepts a database as oxide-k leaves it: its tables as they are, further ones if they do not take a name
+// of ours, no trigger on its tables.
+func (c core) examineOxide(ctx context.Context, q db.DBTX, found catalog) error {
+	want := c.versions[0]
+	if _, ok := found.tables[oxideTable]; !ok {
+		return refuse(ErrNotRegistry, "it holds neither a registry's tables nor oxide-k's")
+	}
+	for table := range found.tables {
+		if _, ok := want.tables[table]; !ok {
+			return refuse(ErrNotRegistry, "it looks like oxide-k's, but has a table %s of its own", table)
+		}
+	}
+	if _, ok := found.tables["config"]; !ok {
+		found.tables["config"] = want.tables["config"] // migration 1 makes it
+	}
+	if diff := found.differences(want); len(diff) > 0 {
+		return refuse(ErrNotRegistry, "it looks like oxide-k's, but %s", strings.Join(diff, ", "))
+	}
+	return checkEncoding(ctx, q, ErrNotRegistry)
+}
+
+// compare returns what each set has that was not applied, after checking that what was applied is still the same.
+func compare(sets []Set, applied map[string][]db.Migration) ([]Pending, error) {
+	var pending []Pending
+	for _, set := range sets {
+		done := map[int64]db.Migration{}
+		newest := int64(0)
+		for _, row := range applied[set.Name] {
+			done[row.Number] = row
+			newest = max(newest, row.Number)
+		}
+		if last := set.Migrations[len(set.Migrations)-1].Number; newest > last {
+			return nil, refuse(ErrNewer, "%s is at version %d, this program knows %d", set.Name, newest, last)
+		}
+		for _, m := range set.Migrations {
+			row, ok := done[m.Number]
+			switch {
+			case ok && row.Checksum != m.Checksum:
+				return nil, refuse(ErrChanged, "%s: %s was applied as %s with another text", set.Name, m.Name, row.Name)
+			case !ok && m.Number < newest:
+				return nil, refuse(ErrChanged, "%s: %s was added below version %d", set.Name, m.Name, newest)
+			case !ok:
+				pending = append(pending, Pending{Set: set.Name, Migration: m})
+			}
+			delete(done, m.Number)
+		}
+		for _, row := range done {
+			return nil, refuse(ErrChanged, "%s: %s was applied and is no longer there", set.Name, row.Name)
+		}
+	}
+	return pending, nil
+}
+
+func applicationID(ctx context.Context, q db.DBTX) (id int64, err error) {
+	err = q.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
+	return id, err
+}
+
+// checkEncoding refuses UTF-16, which no registry and no oxide-k database has: prefixes are ranges of UTF-8 bytes.
+func checkEncoding(ctx context.Context, q db.DBTX, cause error) error {
+	var encoding string
+	if err := q.QueryRowContext(ctx, "PRAGMA encoding").Scan(&encoding); err != nil {
+		return err
+	}
+	if encoding != "UTF-8" {
+		return refuse(cause, "its text encoding is %s", encoding)
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package sqlite
+
+import (
+	"errors"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// IsBusy reports whether err is SQLite's word that another connection holds a lock: waiting may help.
+func IsBusy(err error) bool { return hasCode(err, sqlite3.ErrBusy) || hasCode(err, sqlite3.ErrLocked) }
+
+// IsNotDatabase reports whether err says that the file is no SQLite database.
+func IsNotDatabase(err error) bool { return hasCode(err, sqlite3.ErrNotADB) }
+
+// IsCorrupt reports whether err says that the database file is damaged.
+func IsCorrupt(err error) bool { return hasCode(err, sqlite3.ErrCorrupt) }
+
+// IsReadOnly reports whether err says that the database cannot be written.
+func IsReadOnly(err error) bool { return hasCode(err, sqlite3.ErrReadonly) }
+
+// IsTooBig reports whether err says that a value exceeds SQLite's limits.
+func IsTooBig(err error) bool { return hasCode(err, sqlite3.ErrTooBig) }
+
+// IsInterrupt reports whether err says that a statement was stopped, which a context that ended does.
+func IsInterrupt(err error) bool { return hasCode(err, sqlite3.ErrInterrupt) }
+
+// IsNotAuthorized reports whether err says that a statement did what WithoutTransactionControl forbids.
+func IsNotAuthorized(err error) bool { return hasCode(err, sqlite3.ErrAuth) }
+
+// needsRecovery reports whether err says that a read-only connection met a journal that only a writer can play back.
+func needsRecovery(err error) bool {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.ExtendedCode {
+	case sqlite3.ErrReadonlyRollback, sqlite3.ErrReadonlyRecovery, sqlite3.ErrReadonly.Extend(5): // the last: CANTINIT
+		return true
+	}
+	return false
+}
+
+// isInputOutput reports whether err says that the operating system failed a read, a write or a sync.
+func isInputOutput(err error) bool { return hasCode(err, sqlite3.ErrIoErr) }
+
+func hasCode(err error, code sqlite3.ErrNo) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.Code == code
+}

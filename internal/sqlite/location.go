@@ -1,0 +1,97 @@
+package sqlite
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// InMemory is the path that stands for a database in memory.
+const InMemory = ":memory:"
+
+// Location is where a database lives: a file, or a name in this process's memory.
+type Location struct {
+	path   string // absolute; "" in memory
+	memory string // SQLite's name for a database in memory, which all connections of one registry share
+}
+
+// Locate turns a path into a Location. Each call with InMemory gives a database of its own. An empty path, one with a
+// NUL byte and one that is a folder are errors; a path that does not exist is none.
+func Locate(path string) (Location, error) {
+	switch {
+	case path == InMemory:
+		return Location{memory: "/stateregistry-" + rand.Text()}, nil
+	case path == "":
+		return Location{}, errors.New("the path is empty")
+	case strings.ContainsRune(path, 0):
+		return Location{}, errors.New("the path holds a NUL byte")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return Location{}, err
+	}
+	if info, err := os.Stat(abs); err == nil && info.IsDir() {
+		return Location{}, fmt.Errorf("%s is a folder", abs)
+	}
+	return Location{path: abs}, nil
+}
+
+// IsMemory reports whether the database lives in memory.
+func (l Location) IsMemory() bool { return l.memory != "" }
+
+// Exists reports whether the file is there. A database in memory never is, before its first connection.
+func (l Location) Exists() (bool, error) {
+	if l.IsMemory() {
+		return false, nil
+	}
+	_, err := os.Stat(l.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// String is the path, for messages.
+func (l Location) String() string {
+	if l.IsMemory() {
+		return InMemory
+	}
+	return l.path
+}
+
+// template makes an empty file that only its owner can read, beside the database: SQLite gives its permissions to the
+// file that it creates ("modeof", sqlite.org/uri.html), which is private from its first byte. Nothing of the database
+// itself is opened here: closing a second descriptor of a live one would drop this process's locks on it.
+func (l Location) template() (name string, remove func(), err error) {
+	f, err := os.CreateTemp(filepath.Dir(l.path), ".stateregistry-*")
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() { _ = os.Remove(f.Name()) }
+	if err := f.Close(); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return f.Name(), remove, nil
+}
+
+// uri is the database's name with parameters. Only file: URIs take any path: the driver cuts a plain one at its first
+// question mark, and SQLite decodes what is escaped here.
+func (l Location) uri(params url.Values) string {
+	name := l.path
+	if l.IsMemory() {
+		name = l.memory
+		params.Set("vfs", "memdb")
+	}
+	// SQLite decodes %20 and leaves a plus sign alone.
+	return fileURI(name) + "?" + strings.ReplaceAll(params.Encode(), "+", "%20")
+}
+
+func fileURI(path string) string {
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String()
+}

@@ -1,0 +1,137 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"net/url"
+	"runtime"
+	"strings"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// Settings are what the connections of a registry have in common.
+type Settings struct {
+	Location Location
+	// RelaxedSync syncs at checkpoints only (synchronous=NORMAL): a power loss can take the newest commits back.
+	RelaxedSync bool
+}
+
+// stmtCacheSize is more than the registry's own statements; a subsystem's share the rest.
+const stmtCacheSize = 128
+
+// journalSizeLimit is what a WAL that grew in one large transaction is cut back to, in bytes.
+const journalSizeLimit = 64 << 20
+
+// OpenWriter opens the one connection that writes, and switches the database to WAL (in memory there is none). It
+// creates the file if it is missing, readable by its owner only. It waits for locks as w says.
+func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
+	params := s.params()
+	params.Set("mode", "rwc")
+	if !s.Location.IsMemory() {
+		if exists, err := s.Location.Exists(); err != nil {
+			return nil, err
+		} else if !exists {
+			template, remove, err := s.Location.template()
+			if err != nil {
+				return nil, err
+			}
+			defer remove()
+			params.Set("modeof", template)
+		}
+	}
+	pool := s.open(params, fmt.Sprintf("PRAGMA journal_size_limit = %d", journalSizeLimit), "PRAGMA cache_spill = OFF")
+	pool.SetMaxOpenConns(1)
+	pool.SetMaxIdleConns(1)
+	if err := w.Retry(ctx, func() error { return useWAL(ctx, pool, s.Location) }); err != nil {
+		_ = pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// OpenReaders opens the connections that read, and cannot write.
+func OpenReaders(s Settings) *sql.DB {
+	params := s.params()
+	params.Set("mode", "ro")
+	pool := s.open(params)
+	// Enough that readers in long snapshots leave some for the others; beyond that, waiting is cheaper than opening.
+	n := max(16, 4*runtime.GOMAXPROCS(0))
+	pool.SetMaxOpenConns(n)
+	pool.SetMaxIdleConns(n)
+	return pool
+}
+
+// Look opens the file for reading, changing nothing in it, and calls inspect. A journal that a crash left behind is
+// played back first, as any connection to the database would do. It waits for locks as w says.
+func Look(ctx context.Context, l Location, w Wait, inspect func(*sql.Conn) error) error {
+	look := func(mode string) error {
+		params := Settings{Location: l}.params()
+		params.Set("mode", mode)
+		pool := Settings{Location: l}.open(params)
+		defer pool.Close()
+		return w.Retry(ctx, func() error {
+			conn, err := pool.Conn(ctx)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			return inspect(conn)
+		})
+	}
+	err := look("ro")
+	if needsRecovery(err) {
+		err = look("rw")
+	}
+	return err
+}
+
+func useWAL(ctx context.Context, pool *sql.DB, l Location) error {
+	var mode string
+	if err := pool.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		return err
+	}
+	if !l.IsMemory() && !strings.EqualFold(mode, "wal") {
+		return fmt.Errorf("journal mode stays %q: the file system or the SQLite library has no WAL", mode)
+	}
+	return nil
+}
+
+// params are the driver's and SQLite's, the same for every connection. Waiting is Wait's business, hence no busy timeout.
+func (s Settings) params() url.Values {
+	sync := "FULL"
+	if s.RelaxedSync {
+		sync = "NORMAL"
+	}
+	return url.Values{
+		"_busy_timeout":    {"0"},
+		"_foreign_keys":    {"1"},
+		"_synchronous":     {sync},
+		"_stmt_cache_size": {fmt.Sprint(stmtCacheSize)},
+	}
+}
+
+func (s Settings) open(params url.Values, pragmas ...string) *sql.DB {
+	return sql.OpenDB(&connector{dsn: s.Location.uri(params), pragmas: append(pragmas, "PRAGMA trusted_schema = OFF")})
+}
+
+// connector opens connections without a driver name in database/sql's global table.
+type connector struct {
+	dsn     string
+	pragmas []string // run on each new connection: through a pool they would reach only one
+}
+
+func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
+
+func (c *connector) Driver() driver.Driver {
+	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
+		for _, pragma := range c.pragmas {
+			if _, err := conn.Exec(pragma, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}

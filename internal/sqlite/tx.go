@@ -1,0 +1,123 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// ErrCommitUnknown is what Commit returns where the commit may or may not have reached the disk.
+var ErrCommitUnknown = errors.New("the commit may or may not have reached the disk")
+
+// ErrGone is Standing's word on a transaction that SQLite ended by itself.
+var ErrGone = errors.New("SQLite rolled the transaction back")
+
+// Tx is a transaction on a connection of its own. It is not safe for concurrent use.
+type Tx struct {
+	conn *sql.Conn
+	raw  *sqlite3.SQLiteConn
+	wait Wait
+}
+
+// BeginWrite begins a transaction that holds the write lock from the start: one that began by reading would get a busy
+// error at its first write. It waits for the connection and for the lock until ctx ends or w's limit has passed.
+func BeginWrite(ctx context.Context, pool *sql.DB, w Wait) (*Tx, error) {
+	return begin(ctx, pool, w, "BEGIN IMMEDIATE")
+}
+
+// BeginRead begins a transaction for reading. Its snapshot is that of its first statement.
+func BeginRead(ctx context.Context, pool *sql.DB, w Wait) (*Tx, error) {
+	return begin(ctx, pool, w, "BEGIN")
+}
+
+func begin(ctx context.Context, pool *sql.DB, w Wait, statement string) (*Tx, error) {
+	tx := &Tx{wait: w}
+	err := w.Retry(ctx, func() error {
+		conn, err := pool.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := conn.ExecContext(context.Background(), statement); err != nil {
+			_ = conn.Close()
+			return err
+		}
+		tx.conn = conn
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = tx.conn.Raw(func(c any) error {
+		tx.raw = c.(*sqlite3.SQLiteConn)
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, tx.conn.Close())
+	}
+	return tx, nil
+}
+
+// Conn is the connection, for statements within the transaction. A statement whose context ends while it writes makes
+// SQLite roll the whole transaction back, and those after it would run outside of any: check Standing before each.
+func (tx *Tx) Conn() *sql.Conn { return tx.conn }
+
+// Standing is nil while the transaction is open, and an error once SQLite ended it by itself.
+func (tx *Tx) Standing() error {
+	if tx.raw.AutoCommit() {
+		return ErrGone
+	}
+	return nil
+}
+
+// Commit makes the transaction's changes durable. Where another connection's readers hold that off (in memory only) it
+// waits. On an error nothing was committed, except for ErrCommitUnknown. Either way the transaction is over; Release
+// must follow.
+func (tx *Tx) Commit() error {
+	if err := tx.Standing(); err != nil {
+		return err
+	}
+	err := tx.wait.Retry(context.Background(), func() error {
+		_, err := tx.conn.ExecContext(context.Background(), "COMMIT")
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	tx.Rollback()
+	if isInputOutput(err) {
+		return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+	}
+	return err
+}
+
+// Rollback undoes the transaction, if it still stands. Release must follow.
+func (tx *Tx) Rollback() {
+	if tx.Standing() != nil {
+		return
+	}
+	if _, err := tx.conn.ExecContext(context.Background(), "ROLLBACK"); err != nil && tx.Standing() == nil {
+		// A connection that cannot even roll back must not serve anybody else; closing it ends the transaction.
+		_ = tx.conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+}
+
+// Release gives the connection back. Rows that are still open on it are waited for.
+func (tx *Tx) Release() { _ = tx.conn.Close() }
+
+// WithoutTransactionControl runs f with BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ATTACH and DETACH refused on the connection
+// (IsNotAuthorized).
+func (tx *Tx) WithoutTransactionControl(f func() error) error {
+	tx.raw.RegisterAuthorizer(func(action int, _, _, _ string) int {
+		switch action {
+		case sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH:
+			return sqlite3.SQLITE_DENY
+		}
+		return sqlite3.SQLITE_OK
+	})
+	defer tx.raw.RegisterAuthorizer(nil)
+	return f()
+}

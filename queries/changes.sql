@@ -1,0 +1,15 @@
+-- name: GetRevision :one
+SELECT CAST(coalesce(max(revision), 0) AS INTEGER) AS revision FROM changes;
+
+-- name: ListChanges :many
+SELECT revision, subject, key, op, at
+FROM changes
+WHERE revision > @after
+ORDER BY revision
+LIMIT @max_rows;
+
+-- name: GetLogBounds :one
+SELECT CAST(coalesce(min(revision), 0) AS INTEGER) AS oldest,
+       CAST(coalesce(max(revision), 0) AS INTEGER) AS newest,
+       count(*) AS entries
+FROM changes;

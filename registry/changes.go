@@ -1,0 +1,84 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/oxide-k/stateregistry/db"
+)
+
+// The core's subjects. A subsystem's triggers may log changes under a subject of its own.
+const (
+	SubjectConfig = "config"
+	SubjectModule = "module"
+)
+
+// Op is what happened to a row.
+type Op string
+
+// The operations that there are.
+const (
+	OpPut    Op = "put" // the row was inserted or updated
+	OpDelete Op = "delete"
+)
+
+// Change is an entry of the change log: that a row changed, not what it holds. Read the row to know; it may be newer by
+// then, or gone.
+type Change struct {
+	Revision int64
+	Subject  string // SubjectConfig, SubjectModule, or a subsystem's own
+	Key      string // the config key or module id
+	Op       Op
+	At       time.Time // in UTC, as the writer says; zero where it wrote no readable time
+}
+
+// Changes implements [Reader].
+func (a access) Changes(ctx context.Context, after int64, max int) ([]Change, error) {
+	changes, err := a.changes(ctx, after, max)
+	return changes, failed("list changes", "", err)
+}
+
+func (a access) changes(ctx context.Context, after int64, max int) ([]Change, error) {
+	if after < 0 {
+		return nil, invalid("revision %d", after)
+	}
+	if max < 1 {
+		return nil, invalid("at most %d changes", max)
+	}
+	var rows []db.Change
+	var newest int64
+	err := a.read(ctx, func(q db.DBTX) (err error) {
+		rows, err = queries.ListChanges(ctx, q, db.ListChangesParams{After: after, MaxRows: int64(max)})
+		if err != nil || len(rows) > 0 {
+			return err
+		}
+		newest, err = queries.GetRevision(background, q)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, ended(ctx, err)
+	case len(rows) > 0 && rows[0].Revision != after+1:
+		return nil, fmt.Errorf("%w: asked for revision %d, the oldest is %d", ErrCompacted, after+1, rows[0].Revision)
+	case len(rows) == 0 && after > newest:
+		return nil, fmt.Errorf("%w: asked for what follows %d, the newest is %d", ErrCompacted, after, newest)
+	}
+	changes := make([]Change, len(rows))
+	for i, row := range rows {
+		changes[i] = Change{
+			Revision: row.Revision, Subject: row.Subject, Key: row.Key, Op: Op(row.Op), At: row.At.Time,
+		}
+	}
+	return changes, nil
+}
+
+// Revision implements [Reader].
+func (a access) Revision(ctx context.Context) (int64, error) {
+	var revision int64
+	err := a.read(ctx, func(q db.DBTX) (err error) {
+		revision, err = queries.GetRevision(background, q)
+		return err
+	})
+	return revision, failed("read revision", "", err)
+}

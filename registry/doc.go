@@ -1,0 +1,41 @@
+// Package registry is one embedded database that a kernel and all its subsystems trust with their state: which modules
+// exist and how they are, and the configuration they run on.
+//
+//	reg, err := registry.Open(ctx, "kernel.db")
+//	if err != nil { … }
+//	defer reg.Close()
+//	rev, err := reg.SetConfig(ctx, "max_threads", 16)
+//	threads, err := registry.Get[int](ctx, reg, "max_threads")
+//
+// # Reading and writing
+//
+// A [Registry] is a [Reader] and a [Writer]: each of its methods is a transaction of its own. [Registry.View] gives a
+// snapshot to read from, [Registry.Update] one transaction to read and write in; the [Tx] that they pass is a Reader or
+// Writer too, so that the same code runs in both. [Get], [TryGet] and [Modify] add Go types.
+//
+// A config value is anything that encoding/json takes. It is stored as compact JSON text. A module is its metadata and
+// its state.
+//
+// # Revisions
+//
+// Every committed change of a module or a config entry has a revision: a number that grows by one with each row change,
+// registry-wide, whoever makes it (this package, a subsystem's SQL, an oxide-k kernel, the sqlite3 shell). Writes return
+// theirs, [IfRevision] makes a write conditional on it, and [Reader.Changes] lists what changed since.
+//
+// # Files
+//
+// The database is SQLite in WAL mode, synced at every commit: a write that returned without an error survives a crash and
+// a power loss ([WithDurability] trades that away). Any number of processes may have it open. oxide-k's databases open as
+// they are. Next to the file FILE lie FILE-wal and FILE-shm while it is open; [Registry.Backup] makes a copy that is
+// complete, copying the file alone does not.
+//
+// # Errors
+//
+// All errors are an [*Error] that says what was done and to which key; the sentinels in this package tell the reasons
+// apart with errors.Is. The error that a callback returned comes back as it is. No message holds a value.
+//
+// # Concurrency
+//
+// A *Registry is safe for concurrent use. A *Tx belongs to its callback. Readers and the one writer do not wait for each
+// other; writers wait for their turn, at most [WithLockTimeout] for other processes.
+package registry

@@ -1,0 +1,132 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/oxide-k/stateregistry/internal/commit"
+	"github.com/oxide-k/stateregistry/internal/migrate"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
+)
+
+// The reasons of an [Error], for errors.Is.
+var (
+	// ErrConfigNotFound: there is no config entry with that key.
+	ErrConfigNotFound = errors.New("no such config entry")
+	// ErrUnknownModule: there is no module with that id.
+	ErrUnknownModule = errors.New("unknown module")
+	// ErrConflict: the row is not at the revision, or in the state, that the write demanded. Nothing was written.
+	ErrConflict = errors.New("conflict")
+	// ErrInvalid: an argument is outside what the registry takes. Nothing was read or written.
+	ErrInvalid = errors.New("invalid argument")
+	// ErrEncode: the value has no JSON form. Nothing was written.
+	ErrEncode = errors.New("value cannot be encoded")
+	// ErrDecode: what is stored is not what the caller asked for, or is no known kind, state, time or JSON at all.
+	ErrDecode = errors.New("value cannot be decoded")
+	// ErrClosed: the registry was closed.
+	ErrClosed = errors.New("registry is closed")
+	// ErrNested: a method of the registry was called with the context of one of its own callbacks, where the
+	// transaction's method was meant. It would wait for itself.
+	ErrNested = errors.New("called inside a callback of the same registry: use the Tx")
+	// ErrTxDone: the transaction's callback has returned, or SQLite ended the transaction.
+	ErrTxDone = errors.New("transaction is over")
+	// ErrBusy: another connection held a lock for longer than WithLockTimeout. Nothing was written.
+	ErrBusy = errors.New("registry is busy")
+	// ErrReadOnly: the registry, its file or the transaction cannot write.
+	ErrReadOnly = errors.New("read-only")
+	// ErrCommitUnknown: the disk failed during a commit, which may or may not survive. Read again to find out.
+	ErrCommitUnknown = errors.New("commit may or may not have reached the disk")
+	// ErrCorrupt: the file is damaged, or lacks one of its guards.
+	ErrCorrupt = errors.New("registry is damaged")
+	// ErrNotRegistry: the file is no database, or another program's.
+	ErrNotRegistry = errors.New("not a registry")
+	// ErrOldSchema: migrations are pending, and the registry was opened read-only.
+	ErrOldSchema = errors.New("schema is older than this program, migrations are pending")
+	// ErrNewerSchema: the file was migrated by a newer program.
+	ErrNewerSchema = errors.New("schema is newer than this program")
+	// ErrMigrationChanged: a migration's text is not what was applied.
+	ErrMigrationChanged = errors.New("migration changed after it was applied")
+	// ErrCompacted: the change log no longer reaches back that far, or was never there yet.
+	ErrCompacted = errors.New("change log does not reach back to that revision")
+)
+
+// Error is every error that this package returns, but for those that a callback returned itself.
+type Error struct {
+	Op       string // what was done: "set config"
+	Key      string // the config key, module id or path it was done to, or ""
+	Revision int64  // on ErrConflict the row's current revision, 0 if there is no such row
+	Err      error  // why: wraps one of the sentinels, the context's error or the driver's
+}
+
+// Error never holds a config value.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("registry: ")
+	b.WriteString(e.Op)
+	if e.Key != "" {
+		fmt.Fprintf(&b, " %q", e.Key)
+	}
+	b.WriteString(": ")
+	b.WriteString(e.Err.Error())
+	if errors.Is(e.Err, ErrConflict) {
+		fmt.Fprintf(&b, ": the current revision is %d", e.Revision)
+	}
+	return b.String()
+}
+
+// Unwrap is Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// failed is err as this package returns it: nil stays nil, and what is an *Error already stays that one.
+func failed(op, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return &Error{Op: op, Key: key, Err: classify(err)}
+}
+
+// classify puts the sentinel before what the lower layers said, where there is one.
+func classify(err error) error {
+	for _, c := range []struct {
+		holds    bool
+		sentinel error
+	}{
+		{errors.Is(err, migrate.ErrNotRegistry) || sqlite.IsNotDatabase(err), ErrNotRegistry},
+		{errors.Is(err, migrate.ErrCorrupt) || sqlite.IsCorrupt(err), ErrCorrupt},
+		{errors.Is(err, migrate.ErrNewer), ErrNewerSchema},
+		{errors.Is(err, migrate.ErrChanged), ErrMigrationChanged},
+		{errors.Is(err, migrate.ErrSet) || sqlite.IsTooBig(err), ErrInvalid},
+		{errors.Is(err, sqlite.ErrCommitUnknown), ErrCommitUnknown},
+		{errors.Is(err, sqlite.ErrGone), ErrTxDone},
+		{errors.Is(err, commit.ErrClosed) || errors.Is(err, sql.ErrConnDone), ErrClosed},
+		{errors.Is(err, commit.ErrTimeout) || sqlite.IsBusy(err), ErrBusy},
+		{sqlite.IsReadOnly(err), ErrReadOnly},
+	} {
+		if c.holds && !errors.Is(err, c.sentinel) {
+			return fmt.Errorf("%w: %w", c.sentinel, err)
+		}
+	}
+	return err
+}
+
+// ended is ctx's error if it has one, and says so instead of what came of it.
+func ended(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrInvalid, fmt.Errorf(format, args...))
+}

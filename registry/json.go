@@ -1,0 +1,104 @@
+package registry
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// encode is value as it is stored: compact JSON, without HTML escaping. Its errors never hold the value: what
+// encoding/json, or a MarshalJSON method, says of it may quote it.
+func encode(value any, limit int) (string, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(value); err != nil {
+		return "", encodeError(err)
+	}
+	text := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	if replacesInvalidUTF8(text) {
+		return "", fmt.Errorf("%w: a string in it is not UTF-8", ErrEncode)
+	}
+	if len(text) > limit {
+		return "", invalid("the value has %d bytes of JSON, at most %d are allowed", len(text), limit)
+	}
+	return string(text), nil
+}
+
+// replacesInvalidUTF8 reports whether the encoder met a string that is not UTF-8: it writes the escape \ufffd for each
+// bad byte, while it leaves a U+FFFD that was in the string as it is. Storing it would lose what was there.
+func replacesInvalidUTF8(text []byte) bool {
+	escape := []byte(`\ufffd`)
+	for from := 0; ; {
+		at := bytes.Index(text[from:], escape)
+		if at < 0 {
+			return false
+		}
+		at += from
+		backslashes := 0
+		for i := at - 1; i >= 0 && text[i] == '\\'; i-- {
+			backslashes++
+		}
+		if backslashes%2 == 0 {
+			return true
+		}
+		from = at + len(escape)
+	}
+}
+
+func encodeError(err error) error {
+	var (
+		kind  *json.UnsupportedTypeError
+		value *json.UnsupportedValueError
+		own   *json.MarshalerError
+	)
+	switch {
+	case errors.As(err, &kind):
+		return fmt.Errorf("%w: type %s has no JSON form", ErrEncode, kind.Type)
+	case errors.As(err, &value):
+		return fmt.Errorf("%w: a %s in it has no JSON form: NaN, an infinity or a cycle", ErrEncode, value.Value.Type())
+	case errors.As(err, &own):
+		return fmt.Errorf("%w: the marshal method of %s failed", ErrEncode, own.Type)
+	}
+	return ErrEncode
+}
+
+// checkDestination refuses what json.Unmarshal cannot fill.
+func checkDestination(dst any) error {
+	if v := reflect.ValueOf(dst); v.Kind() != reflect.Pointer || v.IsNil() {
+		return invalid("the destination is a %T, want a pointer that is not nil", dst)
+	}
+	return nil
+}
+
+// decode fills dst from stored text. Its errors name Go types, never what was stored.
+func decode(text string, dst any) error {
+	err := json.Unmarshal([]byte(text), dst)
+	if err == nil {
+		return nil
+	}
+	var (
+		mismatch *json.UnmarshalTypeError
+		syntax   *json.SyntaxError
+	)
+	switch {
+	case errors.As(err, &mismatch):
+		where := ""
+		if mismatch.Field != "" {
+			where = " in field " + mismatch.Field
+		}
+		return fmt.Errorf("%w into %s: a JSON %s does not fit %s%s",
+			ErrDecode, reflect.TypeOf(dst).Elem(), jsonKind(mismatch.Value), mismatch.Type, where)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%w: it is not JSON", ErrDecode)
+	}
+	return fmt.Errorf("%w into %s: its unmarshal method failed", ErrDecode, reflect.TypeOf(dst).Elem())
+}
+
+// jsonKind is the first word of what json says it met: the literal may follow ("number 123").
+func jsonKind(met string) string {
+	kind, _, _ := bytes.Cut([]byte(met), []byte(" "))
+	return string(kind)
+}

@@ -1,0 +1,250 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/schema"
+)
+
+// ModuleKind is a module's execution layer. See [schema.ModuleKind].
+type ModuleKind = schema.ModuleKind
+
+// ModuleState is where a module stands in its life cycle. See [schema.ModuleState].
+type ModuleState = schema.ModuleState
+
+// The kinds and states that there are.
+const (
+	KindNative = schema.KindNative
+	KindWasm   = schema.KindWasm
+
+	StateLoaded   = schema.StateLoaded
+	StateStarting = schema.StateStarting
+	StateRunning  = schema.StateRunning
+	StateStopping = schema.StateStopping
+	StateStopped  = schema.StateStopped
+	StateFailed   = schema.StateFailed
+)
+
+// ModuleMetadata is what a module says of itself. The texts are UTF-8 without NUL; only the ID must not be empty.
+type ModuleMetadata struct {
+	ID          string
+	Name        string
+	Version     string
+	Kind        ModuleKind
+	Description *string // nil: none
+}
+
+// ModuleRecord is a module as one read found it.
+type ModuleRecord struct {
+	ModuleMetadata
+	State     ModuleState
+	UpdatedAt time.Time // in UTC
+	Revision  int64     // of the newest change of this module
+}
+
+// ModuleFilter says which modules to list.
+type ModuleFilter func(ModuleRecord) bool
+
+// ByKind lists the modules of one of the kinds.
+func ByKind(kinds ...ModuleKind) ModuleFilter {
+	return func(m ModuleRecord) bool { return slices.Contains(kinds, m.Kind) }
+}
+
+// ByState lists the modules in one of the states.
+func ByState(states ...ModuleState) ModuleFilter {
+	return func(m ModuleRecord) bool { return slices.Contains(states, m.State) }
+}
+
+// GetModule implements [Reader].
+func (a access) GetModule(ctx context.Context, id string) (ModuleRecord, error) {
+	record, err := a.getModule(ctx, id)
+	return record, failed("get module", id, err)
+}
+
+func (a access) getModule(ctx context.Context, id string) (ModuleRecord, error) {
+	if err := checkKey(id); err != nil {
+		return ModuleRecord{}, err
+	}
+	var row db.Module
+	err := a.read(ctx, func(q db.DBTX) (err error) {
+		row, err = queries.GetModule(background, q, id)
+		return err
+	})
+	if err != nil {
+		return ModuleRecord{}, unknownModule(err)
+	}
+	return newModuleRecord(row)
+}
+
+// ListModules implements [Reader].
+func (a access) ListModules(ctx context.Context, filters ...ModuleFilter) ([]ModuleRecord, error) {
+	var rows []db.Module
+	err := a.read(ctx, func(q db.DBTX) (err error) {
+		rows, err = queries.ListModules(ctx, q)
+		return err
+	})
+	if err != nil {
+		return nil, failed("list modules", "", ended(ctx, err))
+	}
+	var unreadable []error
+	records := make([]ModuleRecord, 0, len(rows))
+	for _, row := range rows {
+		record, err := newModuleRecord(row)
+		if err != nil {
+			unreadable = append(unreadable, failed("list modules", row.ID, err))
+			continue
+		}
+		if !slices.ContainsFunc(filters, func(pass ModuleFilter) bool { return pass != nil && !pass(record) }) {
+			records = append(records, record)
+		}
+	}
+	return records, errors.Join(unreadable...)
+}
+
+// UpsertModule implements [Writer].
+func (a access) UpsertModule(
+	ctx context.Context, m ModuleMetadata, s ModuleState, opts ...WriteOption,
+) (int64, error) {
+	revision, err := a.upsertModule(ctx, m, s, opts)
+	return revision, failed("upsert module", m.ID, err)
+}
+
+func (a access) upsertModule(
+	ctx context.Context, m ModuleMetadata, s ModuleState, opts []WriteOption,
+) (revision int64, err error) {
+	cond, err := newCondition(opts)
+	if err != nil {
+		return 0, err
+	}
+	if err := m.check(); err != nil {
+		return 0, err
+	}
+	if err := checkState(s); err != nil {
+		return 0, err
+	}
+	row := db.UpsertModuleParams{
+		ID: m.ID, Name: m.Name, Version: m.Version, Kind: m.Kind, State: s, Description: m.Description,
+		UpdatedAt: schema.NewTimestamp(a.settings().clock()),
+	}
+	err = a.write(ctx, func(q db.DBTX) (err error) {
+		if err := cond.check(q, "upsert module", m.ID, queries.GetModuleRevision); err != nil {
+			return err
+		}
+		revision, err = queries.UpsertModule(background, q, row)
+		return err
+	})
+	return revisionOf(revision, err)
+}
+
+// SetModuleState implements [Writer].
+func (a access) SetModuleState(
+	ctx context.Context, id string, s ModuleState, opts ...WriteOption,
+) (int64, error) {
+	cond, err := newCondition(opts)
+	if err != nil {
+		return 0, failed("set module state", id, err)
+	}
+	return a.changeState(ctx, "set module state", id, s, func(row db.Module) bool {
+		return !cond.set || row.Revision == cond.revision
+	})
+}
+
+// TransitionModule implements [Writer].
+func (a access) TransitionModule(ctx context.Context, id string, from, to ModuleState) (int64, error) {
+	if err := checkState(from); err != nil {
+		return 0, failed("transition module", id, err)
+	}
+	return a.changeState(ctx, "transition module", id, to, func(row db.Module) bool { return row.State == from })
+}
+
+// DeleteModule implements [Writer].
+func (a access) DeleteModule(ctx context.Context, id string, opts ...WriteOption) (bool, error) {
+	deleted, err := a.deleteRow(ctx, "delete module", id, opts, queries.GetModuleRevision, queries.DeleteModule)
+	return deleted, failed("delete module", id, err)
+}
+
+// changeState sets the state of a module that is as expected says.
+func (a access) changeState(
+	ctx context.Context, op, id string, s ModuleState, expected func(db.Module) bool,
+) (revision int64, err error) {
+	if err = checkKey(id); err == nil {
+		err = checkState(s)
+	}
+	if err != nil {
+		return 0, failed(op, id, err)
+	}
+	at := schema.NewTimestamp(a.settings().clock())
+	err = a.write(ctx, func(q db.DBTX) error {
+		row, err := queries.GetModule(background, q, id)
+		if err != nil {
+			return unknownModule(err)
+		}
+		if !expected(row) {
+			return &Error{Op: op, Key: id, Revision: row.Revision, Err: ErrConflict}
+		}
+		revision, err = queries.SetModuleState(background, q, db.SetModuleStateParams{State: s, UpdatedAt: at, ID: id})
+		return err
+	})
+	revision, err = revisionOf(revision, err)
+	return revision, failed(op, id, err)
+}
+
+func (m ModuleMetadata) check() error {
+	if err := checkKey(m.ID); err != nil {
+		return err
+	}
+	if !m.Kind.Valid() {
+		return invalid("unknown module kind %q", string(m.Kind))
+	}
+	texts := []struct{ what, text string }{{"the name", m.Name}, {"the version", m.Version}}
+	if m.Description != nil {
+		texts = append(texts, struct{ what, text string }{"the description", *m.Description})
+	}
+	for _, t := range texts {
+		if err := checkText(t.what, t.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkState(s ModuleState) error {
+	if !s.Valid() {
+		return invalid("unknown module state %q", string(s))
+	}
+	return nil
+}
+
+// newModuleRecord is the row with what in it could be read, and ErrDecode where that is not all.
+func newModuleRecord(row db.Module) (ModuleRecord, error) {
+	record := ModuleRecord{
+		ModuleMetadata: ModuleMetadata{
+			ID: row.ID, Name: row.Name, Version: row.Version, Kind: row.Kind, Description: row.Description,
+		},
+		State:     row.State,
+		UpdatedAt: row.UpdatedAt.Time,
+		Revision:  row.Revision,
+	}
+	switch {
+	case !row.Kind.Valid():
+		return record, fmt.Errorf("%w: unknown kind %q", ErrDecode, string(row.Kind))
+	case !row.State.Valid():
+		return record, fmt.Errorf("%w: unknown state %q", ErrDecode, string(row.State))
+	case !row.UpdatedAt.Valid():
+		return record, fmt.Errorf("%w: updated_at %q is no time", ErrDecode, row.UpdatedAt.Text)
+	}
+	return record, nil
+}
+
+func unknownModule(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrUnknownModule
+	}
+	return err
+}

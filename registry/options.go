@@ -1,0 +1,171 @@
+package registry
+
+import (
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/oxide-k/stateregistry/internal/migrate"
+)
+
+// Durability is what a commit waits for.
+type Durability int
+
+const (
+	// Full: a write that returned survives a crash of the process, of the system, and a power loss. The default.
+	Full Durability = iota
+	// Normal: the file stays consistent, but a power loss or a system crash may take back the newest writes, those since
+	// the last checkpoint of the WAL. A crash of the process takes nothing back. Writes do not wait for the disk.
+	Normal
+)
+
+// Defaults and limits of the options.
+const (
+	DefaultLockTimeout = 30 * time.Second
+	DefaultLogLimit    = 100_000
+	DefaultMaxValue    = 16 << 20  // bytes of JSON
+	maxMaxValue        = 512 << 20 // SQLite's own limit is 1e9 bytes for a whole row
+)
+
+// Option changes how a registry is opened.
+type Option func(*options) error
+
+type options struct {
+	mustExist   bool
+	readOnly    bool
+	durability  Durability
+	lockTimeout time.Duration
+	logger      *slog.Logger
+	clock       func() time.Time
+	sets        []migrate.Set
+	logLimit    int64 // 0: as the file says
+	maxValue    int
+}
+
+func newOptions(opts []Option) (options, error) {
+	o := options{
+		lockTimeout: DefaultLockTimeout,
+		logger:      slog.New(slog.DiscardHandler),
+		clock:       time.Now,
+		maxValue:    DefaultMaxValue,
+	}
+	for _, set := range opts {
+		if set == nil {
+			return options{}, invalid("a nil option")
+		}
+		if err := set(&o); err != nil {
+			return options{}, err
+		}
+	}
+	return o, nil
+}
+
+// WithMustExist makes Open fail (fs.ErrNotExist) where the file is missing, instead of creating it. An empty file is not
+// a registry then either: ErrNotRegistry.
+func WithMustExist() Option {
+	return func(o *options) error {
+		o.mustExist = true
+		return nil
+	}
+}
+
+// WithReadOnly opens for reading: writes give ErrReadOnly, pending migrations ErrOldSchema, a missing file
+// fs.ErrNotExist. SQLite still needs to create FILE-shm beside a file that nobody else has open.
+func WithReadOnly() Option {
+	return func(o *options) error {
+		o.readOnly = true
+		return nil
+	}
+}
+
+// WithDurability says what a commit waits for; the default is [Full].
+func WithDurability(d Durability) Option {
+	return func(o *options) error {
+		if d != Full && d != Normal {
+			return invalid("durability %d", d)
+		}
+		o.durability = d
+		return nil
+	}
+}
+
+// WithLockTimeout is how long a call waits for the locks of others before it gives ErrBusy; the default is 30 s. A
+// context that ends earlier ends the wait earlier.
+func WithLockTimeout(d time.Duration) Option {
+	return func(o *options) error {
+		if d < 0 {
+			return invalid("lock timeout %s", d)
+		}
+		o.lockTimeout = d
+		return nil
+	}
+}
+
+// WithLogger is where the registry reports what an operator may want to know: migrations that it ran. It never logs
+// values. By default nothing is logged.
+func WithLogger(l *slog.Logger) Option {
+	return func(o *options) error {
+		if l == nil {
+			return invalid("a nil logger")
+		}
+		o.logger = l
+		return nil
+	}
+}
+
+// WithClock is where the times of writes come from, instead of time.Now. Deletions are timed by SQLite's own clock.
+func WithClock(now func() time.Time) Option {
+	return func(o *options) error {
+		if now == nil {
+			return invalid("a nil clock")
+		}
+		o.clock = now
+		return nil
+	}
+}
+
+// WithMigrations adds a subsystem's tables: the files NNNNN_name.sql in fsys, in whatever folder, run in the order of
+// their numbers, each once, all that is pending in one transaction with the core's own. set names the line of versions:
+// lowercase letters, digits and underscores; the set's tables must start with it. A set that is given twice, or is
+// empty, or touches the core's tables, is ErrInvalid.
+func WithMigrations(set string, fsys fs.FS) Option {
+	return func(o *options) error {
+		if fsys == nil {
+			return invalid("migrations %q: a nil file system", set)
+		}
+		for _, other := range o.sets {
+			if other.Name == set {
+				return invalid("migrations %q are given twice", set)
+			}
+		}
+		loaded, err := migrate.NewSet(set, fsys)
+		if err != nil {
+			return err
+		}
+		o.sets = append(o.sets, loaded)
+		return nil
+	}
+}
+
+// WithLogLimit is how many changes the change log keeps, at least; it is compacted as a side effect of writes, in steps
+// of 64. The limit is stored in the file and stays for everybody until somebody sets another; a new file has 100,000.
+func WithLogLimit(changes int64) Option {
+	return func(o *options) error {
+		if changes < 1 {
+			return invalid("log limit %d", changes)
+		}
+		o.logLimit = changes
+		return nil
+	}
+}
+
+// WithMaxValue is the largest config value that may be written, in bytes of JSON: 16 MiB by default, 512 MiB at most.
+func WithMaxValue(bytes int) Option {
+	return func(o *options) error {
+		if bytes < 1 || bytes > maxMaxValue {
+			return invalid("largest value of %d bytes: want 1 to %d", bytes, maxMaxValue)
+		}
+		o.maxValue = bytes
+		return nil
+	}
+}

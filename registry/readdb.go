@@ -1,0 +1,71 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+
+	"github.com/oxide-k/stateregistry/db"
+)
+
+// ReadDB runs a subsystem's generated queries outside of a transaction. Each statement sees the newest commit; writing
+// gives ErrReadOnly. Close rows that you got from it before you close the registry.
+func (r *Registry) ReadDB() db.DBTX { return readDB{r} }
+
+// readDB gives the errors of a Reader, where database/sql lets it: QueryRowContext's come from Scan.
+type readDB struct{ r *Registry }
+
+func (d readDB) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
+	err = d.run(ctx, func() error {
+		result, err = d.r.readers.ExecContext(ctx, query, args...)
+		return err
+	})
+	return result, failed("exec", "", err)
+}
+
+func (d readDB) PrepareContext(ctx context.Context, query string) (stmt *sql.Stmt, err error) {
+	err = d.run(ctx, func() error {
+		stmt, err = d.r.readers.PrepareContext(ctx, query)
+		return err
+	})
+	return stmt, failed("prepare", "", err)
+}
+
+func (d readDB) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	err = d.run(ctx, func() error {
+		rows, err = d.r.readers.QueryContext(ctx, query, args...)
+		return err
+	})
+	return rows, failed("query", "", err)
+}
+
+func (d readDB) QueryRowContext(ctx context.Context, query string, args ...any) (row *sql.Row) {
+	err := d.run(ctx, func() error {
+		row = d.r.readers.QueryRowContext(ctx, query, args...)
+		return row.Err()
+	})
+	if err != nil {
+		return errorRow(failed("query", "", err))
+	}
+	return row
+}
+
+func (d readDB) run(ctx context.Context, try func() error) error {
+	if err := d.r.enter(ctx); err != nil {
+		return err
+	}
+	defer d.r.leave()
+	return d.r.wait.Retry(ctx, try)
+}
+
+// errorRow is a row whose Scan gives err. Only a database can make a *sql.Row, so this is one that refuses to connect.
+func errorRow(err error) *sql.Row {
+	pool := sql.OpenDB(refusing{err})
+	defer pool.Close()
+	return pool.QueryRowContext(context.Background(), "")
+}
+
+type refusing struct{ err error }
+
+func (c refusing) Connect(context.Context) (driver.Conn, error) { return nil, c.err }
+func (c refusing) Driver() driver.Driver                        { return nil }

@@ -1,0 +1,88 @@
+package registry
+
+import (
+	"context"
+
+	"github.com/oxide-k/stateregistry/db"
+)
+
+// Reader is what reads: a [Registry] or a [Tx]. Code that takes a Reader runs inside and outside of transactions.
+//
+// All methods give ErrInvalid for keys and ids that cannot exist, ErrClosed and ErrTxDone after the end, ErrNested where
+// a Registry's method was called with the context of one of its callbacks, and the context's error once that has ended.
+// Nothing that a method returned changes later.
+type Reader interface {
+	// GetModule returns a module, or ErrUnknownModule. A row that holds an unknown kind or state, or no readable time, is
+	// ErrDecode, and the record holds what could be read.
+	GetModule(ctx context.Context, id string) (ModuleRecord, error)
+	// ListModules returns the modules that pass all filters, by id. Rows that cannot be read are left out and named in
+	// the error (ErrDecode), which comes with the others.
+	ListModules(ctx context.Context, filters ...ModuleFilter) ([]ModuleRecord, error)
+	// GetConfig decodes a value into dst, as json.Unmarshal does: ErrConfigNotFound if there is none, ErrDecode where it
+	// does not fit, after which dst may be half filled; ErrInvalid if dst is not a pointer.
+	GetConfig(ctx context.Context, key string, dst any) error
+	// GetConfigEntry returns an entry with its revision and time, or ErrConfigNotFound.
+	GetConfigEntry(ctx context.Context, key string) (ConfigEntry, error)
+	// ListConfig returns the entries whose key starts with prefix, byte for byte, in the order of their keys' bytes.
+	// The empty prefix lists all.
+	ListConfig(ctx context.Context, prefix string) ([]ConfigEntry, error)
+	// Changes returns the changes with a revision above after, in order, at most max of them (at least 1). ErrCompacted
+	// where the log no longer reaches back to after, or after is above the newest revision.
+	Changes(ctx context.Context, after int64, max int) ([]Change, error)
+	// Revision is the newest committed revision, 0 in a registry that never changed. Inside Update it counts what the
+	// transaction has done so far.
+	Revision(ctx context.Context) (int64, error)
+
+	scope
+}
+
+// Writer is what writes: a [Registry], each of whose methods is one transaction, or the [Tx] of an Update.
+//
+// Writes return the revision that they got. Beside a Reader's errors they give ErrReadOnly, ErrBusy, ErrCommitUnknown,
+// and ErrConflict where a [WriteOption] was not met; the [Error] then holds the row's current revision. Except for
+// ErrCommitUnknown, a write that returned an error changed nothing.
+type Writer interface {
+	Reader
+	// UpsertModule adds a module or replaces its metadata and state.
+	UpsertModule(ctx context.Context, m ModuleMetadata, s ModuleState, opts ...WriteOption) (int64, error)
+	// SetModuleState changes a module's state and nothing else; ErrUnknownModule if there is no such module.
+	SetModuleState(ctx context.Context, id string, s ModuleState, opts ...WriteOption) (int64, error)
+	// TransitionModule sets the state to to where it is from, and gives ErrConflict where it is another; ErrUnknownModule
+	// if there is no such module.
+	TransitionModule(ctx context.Context, id string, from, to ModuleState) (int64, error)
+	// DeleteModule removes a module and reports whether there was one.
+	DeleteModule(ctx context.Context, id string, opts ...WriteOption) (bool, error)
+	// SetConfig stores value as JSON: ErrEncode if it has no JSON form, ErrInvalid if that is longer than WithMaxValue.
+	SetConfig(ctx context.Context, key string, value any, opts ...WriteOption) (int64, error)
+	// DeleteConfig removes an entry and reports whether there was one.
+	DeleteConfig(ctx context.Context, key string, opts ...WriteOption) (bool, error)
+}
+
+var (
+	_ Writer = (*Registry)(nil)
+	_ Writer = (*Tx)(nil)
+)
+
+// scope is where statements run: each in a transaction of its own, or all in one.
+type scope interface {
+	// read runs f, which reads, perhaps more than once.
+	read(ctx context.Context, f func(db.DBTX) error) error
+	// write runs f, which may read and write, all of it or nothing.
+	write(ctx context.Context, f func(db.DBTX) error) error
+	// update runs f in a transaction that may write: a new one, or the one that there is.
+	update(ctx context.Context, f func(context.Context, *Tx) error) error
+	settings() *options
+}
+
+// access is the methods of Reader and Writer, the same for a Registry and a Tx.
+type access struct {
+	scope
+}
+
+// queries are sqlc's; they have no state.
+var queries = db.New()
+
+// background is what single statements run with. Once a caller's context was checked they run to their end: on a local
+// file they take microseconds, a cancellable context costs the driver a goroutine for each, and a write that is
+// interrupted takes its whole transaction along.
+var background = context.Background()

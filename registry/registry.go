@@ -1,0 +1,132 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync/atomic"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/commit"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
+)
+
+// Registry is an open registry. It is safe for concurrent use. It implements [Writer]; each method is a transaction of
+// its own. Close it when done.
+type Registry struct {
+	access
+	location sqlite.Location
+	opts     options
+	wait     sqlite.Wait
+	readers  *sql.DB
+	queue    *commit.Queue // nil where the registry was opened read-only
+	calls    gate
+}
+
+// Close waits for the calls that are running, refuses all later ones (ErrClosed), and closes the database. Called again
+// it does nothing. It must not be called from a callback of the registry, which it would wait for.
+func (r *Registry) Close() error {
+	if !r.calls.close() {
+		return nil
+	}
+	// The writer goes last: only it can move the WAL into the file and remove it.
+	err := r.readers.Close()
+	if r.queue != nil {
+		err = errors.Join(err, r.queue.Close())
+	}
+	return failed("close", r.location.String(), err)
+}
+
+// enter begins a call; leave must end it unless there was an error.
+func (r *Registry) enter(ctx context.Context) error {
+	if err := r.calls.enter(); err != nil {
+		return err
+	}
+	if tx, ok := ctx.Value(txKey{r}).(*Tx); ok && !tx.done.Load() {
+		r.calls.leave()
+		return ErrNested
+	}
+	if err := ctx.Err(); err != nil {
+		r.calls.leave()
+		return err
+	}
+	return nil
+}
+
+func (r *Registry) leave() { r.calls.leave() }
+
+func (r *Registry) settings() *options { return &r.opts }
+
+// read implements scope.
+func (r *Registry) read(ctx context.Context, f func(db.DBTX) error) error {
+	if err := r.enter(ctx); err != nil {
+		return err
+	}
+	defer r.leave()
+	return r.wait.Retry(ctx, func() error {
+		conn, err := r.readers.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return f(conn)
+	})
+}
+
+// write implements scope.
+func (r *Registry) write(ctx context.Context, f func(db.DBTX) error) error {
+	if err := r.enter(ctx); err != nil {
+		return err
+	}
+	defer r.leave()
+	if r.queue == nil {
+		return ErrReadOnly
+	}
+	return r.queue.Do(ctx, func(conn *sql.Conn) error { return f(conn) })
+}
+
+// update implements scope.
+func (r *Registry) update(ctx context.Context, f func(context.Context, *Tx) error) error {
+	return r.Update(ctx, f)
+}
+
+// gate counts the calls that are running, and closes once they have ended.
+type gate struct {
+	state atomic.Int64 // the number of running calls, plus gateClosed once close was called
+	empty chan struct{}
+}
+
+const gateClosed = int64(1) << 62
+
+func (g *gate) enter() error {
+	if g.state.Add(1) >= gateClosed {
+		g.leave()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (g *gate) leave() {
+	if g.state.Add(-1) == gateClosed {
+		select {
+		case g.empty <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// close reports false where the gate was closed already; it returns once no call is running.
+func (g *gate) close() bool {
+	for {
+		n := g.state.Load()
+		if n >= gateClosed {
+			return false
+		}
+		if g.state.CompareAndSwap(n, n+gateClosed) {
+			if n > 0 {
+				<-g.empty
+			}
+			return true
+		}
+	}
+}

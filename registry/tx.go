@@ -1,0 +1,197 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
+)
+
+// Tx is the transaction of a callback: of View, which gives one snapshot and does not write (ErrReadOnly), or of Update.
+// It is a [Writer], and a db.DBTX for the generated queries of a subsystem, which then run in the same transaction.
+//
+// It belongs to its callback, and is over when that returns: ErrTxDone. SQL that begins or ends transactions is not for
+// it. Where a context ends while one of the caller's own statements writes, SQLite rolls the whole transaction back:
+// what follows then gives ErrTxDone, and so does Update.
+type Tx struct {
+	access
+	registry *Registry
+	tx       *sqlite.Tx
+	ctx      context.Context // the callback's; ends after the transaction, and closes what rows were left open
+	writable bool
+
+	mu   sync.Mutex // held by each statement, and by finish, so that none slips in after the end
+	done atomic.Bool
+}
+
+var _ db.DBTX = (*Tx)(nil)
+
+// txKey marks the context of a registry's callback.
+type txKey struct{ *Registry }
+
+// View runs f on one snapshot: what was committed when View was called, and nothing that comes later. f runs once; its
+// error, or panic, is passed on as it is. Inside f use tx: the registry's own methods with f's context give ErrNested.
+func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
+	if err := r.enter(ctx); err != nil {
+		return failed("view", "", err)
+	}
+	defer r.leave()
+	stx, err := sqlite.BeginRead(ctx, r.readers, r.wait)
+	if err != nil {
+		return failed("view", "", err)
+	}
+	defer stx.Release()
+	tx, end := r.newTx(ctx, stx, false)
+	defer end()
+	// A snapshot is taken by the first statement, not by BEGIN.
+	err = r.wait.Retry(ctx, func() error {
+		_, err := queries.GetRevision(background, stx.Conn())
+		return err
+	})
+	if err != nil {
+		return failed("view", "", err)
+	}
+	return f(tx.ctx, tx)
+}
+
+// Update runs f in one transaction that may write, alone: other writers wait. What f did is committed when it returns
+// nil, and undone when it returns an error, panics, or ctx has ended by then. f runs once; its error, or panic, is passed
+// on as it is. Inside f use tx: the registry's own methods with f's context give ErrNested.
+func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
+	if err := r.enter(ctx); err != nil {
+		return failed("update", "", err)
+	}
+	defer r.leave()
+	if r.queue == nil {
+		return failed("update", "", ErrReadOnly)
+	}
+	var own error // f's
+	err := r.queue.Exclusive(ctx, func(stx *sqlite.Tx) error {
+		tx, end := r.newTx(ctx, stx, true)
+		defer end()
+		if own = f(tx.ctx, tx); own != nil {
+			return own
+		}
+		tx.finish()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return stx.Commit()
+	})
+	if own != nil {
+		return own
+	}
+	return failed("update", "", ended(ctx, err))
+}
+
+// newTx is a Tx on stx. end must be called; it undoes what was not committed.
+func (r *Registry) newTx(ctx context.Context, stx *sqlite.Tx, writable bool) (_ *Tx, end func()) {
+	tx := &Tx{registry: r, tx: stx, writable: writable}
+	tx.access = access{tx}
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, txKey{r}, tx))
+	tx.ctx = ctx
+	return tx, func() {
+		tx.finish()
+		stx.Rollback()
+		cancel() // not before: it would interrupt the statement that ends the transaction
+	}
+}
+
+// finish lets no further statement through.
+func (tx *Tx) finish() {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.done.Store(true)
+}
+
+// enter begins a statement; tx.mu must be unlocked after it unless there was an error.
+func (tx *Tx) enter(ctx context.Context) error {
+	tx.mu.Lock()
+	err := ctx.Err()
+	if tx.done.Load() {
+		err = ErrTxDone
+	} else if err == nil {
+		err = tx.tx.Standing()
+	}
+	if err != nil {
+		tx.mu.Unlock()
+	}
+	return err
+}
+
+func (tx *Tx) settings() *options { return &tx.registry.opts }
+
+// read implements scope.
+func (tx *Tx) read(ctx context.Context, f func(db.DBTX) error) error {
+	if err := tx.enter(ctx); err != nil {
+		return err
+	}
+	defer tx.mu.Unlock()
+	return f(tx.tx.Conn())
+}
+
+// write implements scope.
+func (tx *Tx) write(ctx context.Context, f func(db.DBTX) error) error {
+	if !tx.writable && !tx.done.Load() {
+		return fmt.Errorf("%w: the transaction of a View", ErrReadOnly)
+	}
+	return tx.read(ctx, f)
+}
+
+// update implements scope.
+func (tx *Tx) update(_ context.Context, f func(context.Context, *Tx) error) error {
+	return f(tx.ctx, tx)
+}
+
+// ExecContext implements db.DBTX.
+func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if err := tx.enter(ctx); err != nil {
+		return nil, failed("exec", "", err)
+	}
+	defer tx.mu.Unlock()
+	result, err := tx.tx.Conn().ExecContext(ctx, query, args...)
+	return result, failed("exec", "", err)
+}
+
+// PrepareContext implements db.DBTX. The statement ends with the transaction.
+func (tx *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	if err := tx.enter(ctx); err != nil {
+		return nil, failed("prepare", "", err)
+	}
+	defer tx.mu.Unlock()
+	stmt, err := tx.tx.Conn().PrepareContext(ctx, query)
+	return stmt, failed("prepare", "", err)
+}
+
+// QueryContext implements db.DBTX. Rows that are still open when the callback returns are closed.
+func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := tx.enter(ctx); err != nil {
+		return nil, failed("query", "", err)
+	}
+	defer tx.mu.Unlock()
+	rows, err := tx.tx.Conn().QueryContext(tx.bound(ctx), query, args...)
+	return rows, failed("query", "", err)
+}
+
+// QueryRowContext implements db.DBTX. The row's Scan gives the errors.
+func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if err := tx.enter(ctx); err != nil {
+		return errorRow(failed("query", "", err))
+	}
+	defer tx.mu.Unlock()
+	return tx.tx.Conn().QueryRowContext(tx.bound(ctx), query, args...)
+}
+
+// bound is ctx, made to end with the transaction: what rows still use the connection then would keep it from the others.
+func (tx *Tx) bound(ctx context.Context) context.Context {
+	if own, ok := ctx.Value(txKey{tx.registry}).(*Tx); ok && own == tx {
+		return ctx
+	}
+	bound, cancel := context.WithCancel(ctx)
+	context.AfterFunc(tx.ctx, cancel)
+	return bound
+}

@@ -1,0 +1,48 @@
+package registry
+
+import (
+	"context"
+	"errors"
+)
+
+// Get returns a config value as a T. Its errors are GetConfig's, and come with T's zero value.
+func Get[T any](ctx context.Context, r Reader, key string) (T, error) {
+	var value, zero T
+	if err := r.GetConfig(ctx, key, &value); err != nil {
+		return zero, err
+	}
+	return value, nil
+}
+
+// TryGet is Get with a missing entry as an answer: false and no error.
+func TryGet[T any](ctx context.Context, r Reader, key string) (T, bool, error) {
+	value, err := Get[T](ctx, r, key)
+	if errors.Is(err, ErrConfigNotFound) {
+		return value, false, nil
+	}
+	return value, err == nil, err
+}
+
+// Modify changes a config value in one transaction, in w's where w is a Tx: f gets the value there is, or T's zero value
+// and false, and returns the one to store, which Modify returns too. No other write comes in between. f runs once; an
+// error from it leaves the entry as it was, and comes back as it is. f must not use the registry: it would wait for itself.
+func Modify[T any](
+	ctx context.Context, w Writer, key string, f func(current T, exists bool) (T, error),
+) (T, error) {
+	var next, zero T
+	err := w.update(ctx, func(ctx context.Context, tx *Tx) error {
+		current, exists, err := TryGet[T](ctx, tx, key)
+		if err != nil {
+			return err
+		}
+		if next, err = f(current, exists); err != nil {
+			return err
+		}
+		_, err = tx.SetConfig(ctx, key, next)
+		return err
+	})
+	if err != nil {
+		return zero, err
+	}
+	return next, nil
+}

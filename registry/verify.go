@@ -1,0 +1,194 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/migrate"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
+)
+
+// VerifyReport is what Verify found.
+type VerifyReport struct {
+	Modules  int64 // rows that were looked at
+	Config   int64
+	Changes  int64
+	Problems []Problem
+}
+
+// Problem is one finding of Verify.
+type Problem struct {
+	Subject string // SubjectModule, SubjectConfig, or "database"
+	Key     string // the module id or config key, or ""
+	Text    string // what is wrong; never a value
+}
+
+// verifyPage is how many config entries are held at a time.
+const verifyPage = 256
+
+// Verify looks at everything in one snapshot: SQLite's own integrity check and foreign keys, the registry's tables and
+// triggers, each module, each config value, the change log and the revisions in the rows. Damage is in the report, and
+// gives ErrCorrupt. It takes time with the size of the registry, and the memory of a part of it.
+func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
+	v := verification{}
+	err := r.View(ctx, func(ctx context.Context, tx *Tx) error {
+		for _, step := range []func(context.Context, db.DBTX) error{
+			v.integrity, v.guards, v.modules, v.config, v.log,
+		} {
+			err := step(ctx, tx)
+			if sqlite.IsCorrupt(err) { // that is a finding, and the next step may have others
+				v.found("database", "", err.Error())
+			} else if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && len(v.report.Problems) > 0 {
+		err = fmt.Errorf("%w: %d problems, the first: %s", ErrCorrupt, len(v.report.Problems), v.report.Problems[0])
+	}
+	return v.report, failed("verify", "", ended(ctx, err))
+}
+
+// String is the problem in one line.
+func (p Problem) String() string {
+	if p.Key == "" {
+		return p.Subject + ": " + p.Text
+	}
+	return fmt.Sprintf("%s %q: %s", p.Subject, p.Key, p.Text)
+}
+
+type verification struct {
+	report VerifyReport
+}
+
+func (v *verification) found(subject, key, text string) {
+	v.report.Problems = append(v.report.Problems, Problem{Subject: subject, Key: key, Text: text})
+}
+
+func (v *verification) integrity(ctx context.Context, q db.DBTX) error {
+	lines, err := pragmaRows(ctx, q, "PRAGMA integrity_check")
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		if text := line[0].String; text != "ok" {
+			v.found("database", "", "integrity: "+text)
+		}
+	}
+	if lines, err = pragmaRows(ctx, q, "PRAGMA foreign_key_check"); err != nil {
+		return err
+	}
+	for _, line := range lines {
+		v.found("database", "", fmt.Sprintf("table %s, row %s: refers to a missing row of %s",
+			line[0].String, line[1].String, line[2].String))
+	}
+	return nil
+}
+
+func (v *verification) guards(ctx context.Context, q db.DBTX) error {
+	missing, err := migrate.Guards(ctx, q)
+	for _, text := range missing {
+		v.found("database", "", text)
+	}
+	return err
+}
+
+func (v *verification) modules(ctx context.Context, q db.DBTX) error {
+	rows, err := queries.ListModules(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		v.report.Modules++
+		if err := checkKey(row.ID); err != nil {
+			v.found(SubjectModule, row.ID, err.Error())
+		}
+		if _, err := newModuleRecord(row); err != nil {
+			v.found(SubjectModule, row.ID, err.Error())
+		}
+	}
+	misnumbered, err := queries.ListMisnumberedModules(ctx, q)
+	v.misnumbered(SubjectModule, misnumbered)
+	return err
+}
+
+func (v *verification) config(ctx context.Context, q db.DBTX) error {
+	for first := ""; ; {
+		rows, err := queries.ListConfigPage(ctx, q, db.ListConfigPageParams{First: first, PageSize: verifyPage})
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			v.report.Config++
+			v.configRow(row)
+			first = row.Key + "\x00" // the next key that there can be
+		}
+		if len(rows) < verifyPage {
+			break
+		}
+	}
+	misnumbered, err := queries.ListMisnumberedConfig(ctx, q)
+	v.misnumbered(SubjectConfig, misnumbered)
+	return err
+}
+
+func (v *verification) configRow(row db.Config) {
+	if err := checkKey(row.Key); err != nil {
+		v.found(SubjectConfig, row.Key, err.Error())
+	}
+	if !json.Valid([]byte(row.Value)) || !utf8.ValidString(row.Value) {
+		v.found(SubjectConfig, row.Key, "the value is not JSON")
+	}
+	if !row.UpdatedAt.Valid() {
+		v.found(SubjectConfig, row.Key, "updated_at is no time")
+	}
+}
+
+func (v *verification) log(ctx context.Context, q db.DBTX) error {
+	bounds, err := queries.GetLogBounds(ctx, q)
+	if err != nil {
+		return err
+	}
+	v.report.Changes = bounds.Entries
+	if bounds.Entries > 0 && bounds.Newest-bounds.Oldest+1 != bounds.Entries {
+		v.found("database", "", fmt.Sprintf("the change log has %d entries from revision %d to %d",
+			bounds.Entries, bounds.Oldest, bounds.Newest))
+	}
+	return nil
+}
+
+func (v *verification) misnumbered(subject string, keys []string) {
+	for _, key := range keys {
+		v.found(subject, key, "its revision is not the one that the change log gave it")
+	}
+}
+
+// pragmaRows reads all rows of a pragma as text.
+func pragmaRows(ctx context.Context, q db.DBTX, pragma string) (lines [][]sql.NullString, err error) {
+	rows, err := q.QueryContext(ctx, pragma)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		line := make([]sql.NullString, len(columns))
+		dst := make([]any, len(columns))
+		for i := range line {
+			dst[i] = &line[i]
+		}
+		if err := rows.Scan(dst...); err != nil {
+			return nil, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, rows.Err()
+}

@@ -1,0 +1,95 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/oxide-k/stateregistry/db"
+)
+
+// WriteOption makes a write conditional.
+type WriteOption func(*condition) error
+
+// condition is what a row must fulfil for a write to happen.
+type condition struct {
+	set      bool
+	revision int64
+}
+
+// IfRevision makes a write happen only where the row is at that revision, and give ErrConflict otherwise. IfRevision(0)
+// demands that there is no row: create only.
+func IfRevision(revision int64) WriteOption {
+	return func(c *condition) error {
+		if revision < 0 {
+			return invalid("revision %d", revision)
+		}
+		if c.set {
+			return invalid("IfRevision is given twice")
+		}
+		*c = condition{set: true, revision: revision}
+		return nil
+	}
+}
+
+func newCondition(opts []WriteOption) (condition, error) {
+	var c condition
+	for _, set := range opts {
+		if set == nil {
+			return c, invalid("a nil option")
+		}
+		if err := set(&c); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// check gives ErrConflict where the row is not as c demands. current reads the row's revision.
+func (c condition) check(
+	q db.DBTX, op, key string, current func(context.Context, db.DBTX, string) (int64, error),
+) error {
+	if !c.set {
+		return nil
+	}
+	revision, err := current(background, q, key)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if revision != c.revision {
+		return &Error{Op: op, Key: key, Revision: revision, Err: ErrConflict}
+	}
+	return nil
+}
+
+// deleteRow is the deletion of a module or a config entry.
+func (a access) deleteRow(
+	ctx context.Context, op, key string, opts []WriteOption,
+	current func(context.Context, db.DBTX, string) (int64, error),
+	remove func(context.Context, db.DBTX, string) (int64, error),
+) (bool, error) {
+	if err := checkKey(key); err != nil {
+		return false, err
+	}
+	cond, err := newCondition(opts)
+	if err != nil {
+		return false, err
+	}
+	var rows int64
+	err = a.write(ctx, func(q db.DBTX) (err error) {
+		if err := cond.check(q, op, key, current); err != nil {
+			return err
+		}
+		rows, err = remove(background, q, key)
+		return err
+	})
+	return err == nil && rows > 0, err
+}
+
+// revisionOf is a write's answer: a write that failed has no revision.
+func revisionOf(revision int64, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return revision, nil
+}

@@ -1,0 +1,103 @@
+-- Revisions and the change log: whoever changes a row of modules or config, with whatever statement, the row gets the
+-- next revision and the log a row that says so. Triggers do it, so that no writer can forget it.
+--
+-- Syntax and functions of SQLite 3.24 at most: one trigger that an older library cannot parse makes the whole file
+-- unreadable to it, and an oxide-k kernel may bring such a library along.
+
+-- The ledger of migrations: one row for each that was applied, written in the transaction that applied it.
+CREATE TABLE migrations (
+    set_name   TEXT    NOT NULL,
+    number     INTEGER NOT NULL,
+    name       TEXT    NOT NULL,
+    checksum   TEXT    NOT NULL, -- SHA-256 of the file's text, lowercase hex
+    applied_at TEXT    NOT NULL,
+    PRIMARY KEY (set_name, number)
+);
+
+-- What is true of the registry as a whole: one row.
+CREATE TABLE registry (
+    one       INTEGER PRIMARY KEY CHECK (one = 1),
+    id        TEXT    NOT NULL,                -- 16 random bytes, lowercase hex; copies of a file share it
+    log_limit INTEGER NOT NULL DEFAULT 100000 CHECK (log_limit >= 1)
+);
+INSERT INTO registry (one, id) VALUES (1, lower(hex(randomblob(16))));
+
+-- The change log. Its newest row is the registry's revision and is never removed, so revisions never repeat.
+CREATE TABLE changes (
+    revision INTEGER PRIMARY KEY CHECK (revision > 0),
+    subject  TEXT NOT NULL,                    -- 'module', 'config', or a subsystem's own
+    key      TEXT NOT NULL,
+    op       TEXT NOT NULL,                    -- 'put' or 'delete'
+    at       TEXT NOT NULL
+);
+
+ALTER TABLE modules ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE config  ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+
+-- changes: consecutive, append-only, bounded, never empty again.
+CREATE TRIGGER changes_insert AFTER INSERT ON changes
+WHEN NEW.revision <> (SELECT max(revision) FROM changes)
+  OR (NEW.revision > 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE revision = NEW.revision - 1)) BEGIN
+    SELECT RAISE(ABORT, 'changes: revisions are consecutive');
+END;
+CREATE TRIGGER changes_update BEFORE UPDATE ON changes BEGIN
+    SELECT RAISE(ABORT, 'changes: append-only');
+END;
+CREATE TRIGGER changes_delete BEFORE DELETE ON changes
+WHEN OLD.revision = (SELECT max(revision) FROM changes) BEGIN
+    SELECT RAISE(ABORT, 'changes: the newest row stays');
+END;
+-- In steps of 64, so that most writes touch only the end of the log.
+CREATE TRIGGER changes_compact AFTER INSERT ON changes WHEN NEW.revision % 64 = 0 BEGIN
+    DELETE FROM changes WHERE revision <= NEW.revision - (SELECT log_limit FROM registry WHERE one = 1);
+END;
+
+-- modules. A row's identity is its id and its rowid: REPLACE would remove the row that holds a taken rowid, and UPDATE
+-- OR REPLACE the row that holds a taken id, without a trace in the log, so both stay as they are.
+CREATE TRIGGER modules_insert_identity BEFORE INSERT ON modules
+WHEN NEW.id IS NULL OR EXISTS (SELECT 1 FROM modules WHERE rowid = NEW.rowid AND id IS NOT NEW.id) BEGIN
+    SELECT RAISE(ABORT, 'modules: a row needs an id and a rowid of its own');
+END;
+CREATE TRIGGER modules_update_identity BEFORE UPDATE ON modules
+WHEN NEW.id IS NOT OLD.id OR NEW.rowid <> OLD.rowid BEGIN
+    SELECT RAISE(ABORT, 'modules: a row keeps its id (delete and insert)');
+END;
+-- A writer that knows about revisions has set the next one already; for the others, oxide-k among them, the trigger does.
+CREATE TRIGGER modules_insert AFTER INSERT ON modules BEGIN
+    INSERT INTO changes (subject, key, op, at) VALUES ('module', NEW.id, 'put', NEW.updated_at);
+    UPDATE modules SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
+END;
+CREATE TRIGGER modules_update AFTER UPDATE OF name, version, kind, state, description, updated_at ON modules BEGIN
+    INSERT INTO changes (subject, key, op, at) VALUES ('module', NEW.id, 'put', NEW.updated_at);
+    UPDATE modules SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
+END;
+CREATE TRIGGER modules_delete AFTER DELETE ON modules BEGIN
+    INSERT INTO changes (subject, key, op, at)
+    VALUES ('module', OLD.id, 'delete', strftime('%Y-%m-%dT%H:%M:%f000000+00:00', 'now'));
+END;
+
+-- config: the same.
+CREATE TRIGGER config_insert_identity BEFORE INSERT ON config
+WHEN NEW.key IS NULL OR EXISTS (SELECT 1 FROM config WHERE rowid = NEW.rowid AND key IS NOT NEW.key) BEGIN
+    SELECT RAISE(ABORT, 'config: a row needs a key and a rowid of its own');
+END;
+CREATE TRIGGER config_update_identity BEFORE UPDATE ON config
+WHEN NEW.key IS NOT OLD.key OR NEW.rowid <> OLD.rowid BEGIN
+    SELECT RAISE(ABORT, 'config: a row keeps its key (delete and insert)');
+END;
+CREATE TRIGGER config_insert AFTER INSERT ON config BEGIN
+    INSERT INTO changes (subject, key, op, at) VALUES ('config', NEW.key, 'put', NEW.updated_at);
+    UPDATE config SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
+END;
+CREATE TRIGGER config_update AFTER UPDATE OF value, updated_at ON config BEGIN
+    INSERT INTO changes (subject, key, op, at) VALUES ('config', NEW.key, 'put', NEW.updated_at);
+    UPDATE config SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
+END;
+CREATE TRIGGER config_delete AFTER DELETE ON config BEGIN
+    INSERT INTO changes (subject, key, op, at)
+    VALUES ('config', OLD.key, 'delete', strftime('%Y-%m-%dT%H:%M:%f000000+00:00', 'now'));
+END;
+
+-- Rows that were there before are numbered by these triggers.
+UPDATE modules SET updated_at = updated_at;
+UPDATE config  SET updated_at = updated_at;
