@@ -1,6 +1,6 @@
 module github.com/oxide-k/stateregistry/tools
 
-go 1.26
+go 1.26.0
 
 tool (
 	github.com/sqlc-dev/sqlc/cmd/sqlc
