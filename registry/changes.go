@@ -34,22 +34,22 @@ type Change struct {
 }
 
 // Changes implements [Reader].
-func (a access) Changes(ctx context.Context, after int64, max int) ([]Change, error) {
-	changes, err := a.changes(ctx, after, max)
+func (a access) Changes(ctx context.Context, after int64, limit int) ([]Change, error) {
+	changes, err := a.changes(ctx, after, limit)
 	return changes, failed("list changes", "", err)
 }
 
-func (a access) changes(ctx context.Context, after int64, max int) ([]Change, error) {
+func (a access) changes(ctx context.Context, after int64, limit int) ([]Change, error) {
 	if after < 0 {
 		return nil, invalid("revision %d", after)
 	}
-	if max < 1 {
-		return nil, invalid("at most %d changes", max)
+	if limit < 1 {
+		return nil, invalid("at most %d changes", limit)
 	}
 	var rows []db.Change
 	var newest int64
 	err := a.read(ctx, func(q db.DBTX) (err error) {
-		rows, err = queries.ListChanges(ctx, q, db.ListChangesParams{After: after, MaxRows: int64(max)})
+		rows, err = queries.ListChanges(ctx, q, db.ListChangesParams{After: after, MaxRows: int64(limit)})
 		if err != nil || len(rows) > 0 {
 			return err
 		}

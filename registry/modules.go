@@ -128,9 +128,12 @@ func (a access) upsertModule(
 	if err := checkState(s); err != nil {
 		return 0, err
 	}
+	at, err := a.settings().now()
+	if err != nil {
+		return 0, err
+	}
 	row := db.UpsertModuleParams{
-		ID: m.ID, Name: m.Name, Version: m.Version, Kind: m.Kind, State: s, Description: m.Description,
-		UpdatedAt: schema.NewTimestamp(a.settings().clock()),
+		ID: m.ID, Name: m.Name, Version: m.Version, Kind: m.Kind, State: s, Description: m.Description, UpdatedAt: at,
 	}
 	err = a.write(ctx, func(q db.DBTX) (err error) {
 		if err := cond.check(q, "upsert module", m.ID, queries.GetModuleRevision); err != nil {
@@ -150,9 +153,10 @@ func (a access) SetModuleState(
 	if err != nil {
 		return 0, failed("set module state", id, err)
 	}
-	return a.changeState(ctx, "set module state", id, s, func(row db.Module) bool {
+	revision, err := a.changeState(ctx, "set module state", id, s, func(row db.Module) bool {
 		return !cond.set || row.Revision == cond.revision
 	})
+	return revision, failed("set module state", id, err)
 }
 
 // TransitionModule implements [Writer].
@@ -160,7 +164,8 @@ func (a access) TransitionModule(ctx context.Context, id string, from, to Module
 	if err := checkState(from); err != nil {
 		return 0, failed("transition module", id, err)
 	}
-	return a.changeState(ctx, "transition module", id, to, func(row db.Module) bool { return row.State == from })
+	revision, err := a.changeState(ctx, "transition module", id, to, func(row db.Module) bool { return row.State == from })
+	return revision, failed("transition module", id, err)
 }
 
 // DeleteModule implements [Writer].
@@ -173,13 +178,16 @@ func (a access) DeleteModule(ctx context.Context, id string, opts ...WriteOption
 func (a access) changeState(
 	ctx context.Context, op, id string, s ModuleState, expected func(db.Module) bool,
 ) (revision int64, err error) {
-	if err = checkKey(id); err == nil {
-		err = checkState(s)
+	if err := checkKey(id); err != nil {
+		return 0, err
 	}
+	if err := checkState(s); err != nil {
+		return 0, err
+	}
+	at, err := a.settings().now()
 	if err != nil {
-		return 0, failed(op, id, err)
+		return 0, err
 	}
-	at := schema.NewTimestamp(a.settings().clock())
 	err = a.write(ctx, func(q db.DBTX) error {
 		row, err := queries.GetModule(background, q, id)
 		if err != nil {
@@ -191,8 +199,7 @@ func (a access) changeState(
 		revision, err = queries.SetModuleState(background, q, db.SetModuleStateParams{State: s, UpdatedAt: at, ID: id})
 		return err
 	})
-	revision, err = revisionOf(revision, err)
-	return revision, failed(op, id, err)
+	return revisionOf(revision, err)
 }
 
 func (m ModuleMetadata) check() error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/oxide-k/stateregistry/internal/migrate"
+	"github.com/oxide-k/stateregistry/schema"
 )
 
 // Durability is what a commit waits for.
@@ -58,6 +59,15 @@ func newOptions(opts []Option) (options, error) {
 		}
 	}
 	return o, nil
+}
+
+// now is the time that a write bears.
+func (o *options) now() (schema.Timestamp, error) {
+	at := schema.NewTimestamp(o.clock())
+	if _, err := at.Value(); err != nil {
+		return at, invalid("the clock: %w", err)
+	}
+	return at, nil
 }
 
 // WithMustExist makes Open fail (fs.ErrNotExist) where the file is missing, instead of creating it. An empty file is not

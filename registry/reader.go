@@ -26,9 +26,9 @@ type Reader interface {
 	// ListConfig returns the entries whose key starts with prefix, byte for byte, in the order of their keys' bytes.
 	// The empty prefix lists all.
 	ListConfig(ctx context.Context, prefix string) ([]ConfigEntry, error)
-	// Changes returns the changes with a revision above after, in order, at most max of them (at least 1). ErrCompacted
+	// Changes returns the changes with a revision above after, in order, at most limit of them (at least 1). ErrCompacted
 	// where the log no longer reaches back to after, or after is above the newest revision.
-	Changes(ctx context.Context, after int64, max int) ([]Change, error)
+	Changes(ctx context.Context, after int64, limit int) ([]Change, error)
 	// Revision is the newest committed revision, 0 in a registry that never changed. Inside Update it counts what the
 	// transaction has done so far.
 	Revision(ctx context.Context) (int64, error)

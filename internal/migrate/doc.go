@@ -19,7 +19,16 @@ var (
 	ErrSet         = errors.New("bad set of migrations")
 )
 
-// refuse is cause with the reason that a person needs.
+// refusal is one of the errors above with the reason that a person needs; it prints the reason only, since whoever
+// passes it on says in words of its own what the cause is.
+type refusal struct {
+	cause  error
+	reason string
+}
+
+func (r *refusal) Error() string { return r.reason }
+func (r *refusal) Unwrap() error { return r.cause }
+
 func refuse(cause error, format string, args ...any) error {
-	return fmt.Errorf("%w: %s", cause, fmt.Sprintf(format, args...))
+	return &refusal{cause: cause, reason: fmt.Sprintf(format, args...)}
 }
