@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
@@ -15,7 +14,7 @@ import (
 // Apply runs everything pending in tx, which must hold the write lock: it looks again first, since another process may
 // have been faster. A set's tables and views must start with its name, and it must leave the core's alone: ErrSet, and
 // the caller rolls back. It returns what it ran.
-func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now time.Time) ([]Pending, error) {
+func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp) ([]Pending, error) {
 	conn := tx.Conn()
 	status, err := Inspect(ctx, conn, sets)
 	if err != nil || len(status.Pending) == 0 {
@@ -33,7 +32,7 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now time.Time) ([]Pen
 	}
 	for _, m := range status.Pending { // only now: the ledger itself may be new
 		err := queries.InsertMigration(ctx, conn, db.InsertMigrationParams{
-			SetName: m.Set, Number: m.Number, Name: m.Name, Checksum: m.Checksum, AppliedAt: schema.NewTimestamp(now),
+			SetName: m.Set, Number: m.Number, Name: m.Name, Checksum: m.Checksum, AppliedAt: now,
 		})
 		if err != nil {
 			return nil, err
