@@ -77,7 +77,7 @@ func (r *Registry) look(ctx context.Context) (migrate.Status, error) {
 		return status, err
 	}
 	if exists {
-		err := sqlite.Look(ctx, r.location, r.wait, func(conn *sql.Conn) error {
+		err := sqlite.Look(ctx, r.location, r.wait, !r.opts.readOnly, func(conn *sql.Conn) error {
 			status, err = migrate.Inspect(context.Background(), conn, r.opts.sets)
 			return err
 		})

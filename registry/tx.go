@@ -143,8 +143,8 @@ func (tx *Tx) write(ctx context.Context, f func(db.DBTX) error) error {
 }
 
 // update implements scope.
-func (tx *Tx) update(_ context.Context, f func(context.Context, *Tx) error) error {
-	return f(tx.ctx, tx)
+func (tx *Tx) update(ctx context.Context, f func(context.Context, *Tx) error) error {
+	return f(ctx, tx)
 }
 
 // ExecContext implements db.DBTX.

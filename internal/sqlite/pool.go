@@ -42,7 +42,11 @@ func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 			params.Set("modeof", template)
 		}
 	}
-	pool := s.open(params, fmt.Sprintf("PRAGMA journal_size_limit = %d", journalSizeLimit), "PRAGMA cache_spill = OFF")
+	pragmas := []string{fmt.Sprintf("PRAGMA journal_size_limit = %d", journalSizeLimit)}
+	if s.Location.IsMemory() {
+		pragmas = append(pragmas, "PRAGMA cache_spill = OFF") // a spill would need all readers gone, before the commit does
+	}
+	pool := s.open(params, pragmas...)
 	pool.SetMaxOpenConns(1)
 	pool.SetMaxIdleConns(1)
 	if err := w.Retry(ctx, func() error { return useWAL(ctx, pool, s.Location) }); err != nil {
@@ -64,9 +68,9 @@ func OpenReaders(s Settings) *sql.DB {
 	return pool
 }
 
-// Look opens the file for reading, changing nothing in it, and calls inspect. A journal that a crash left behind is
-// played back first, as any connection to the database would do. It waits for locks as w says.
-func Look(ctx context.Context, l Location, w Wait, inspect func(*sql.Conn) error) error {
+// Look opens the file for reading, changing nothing in it, and calls inspect. With mayRecover, a journal that a crash left
+// behind is played back first, as any connection that may write would do. It waits for locks as w says.
+func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func(*sql.Conn) error) error {
 	look := func(mode string) error {
 		params := Settings{Location: l}.params()
 		params.Set("mode", mode)
@@ -82,7 +86,7 @@ func Look(ctx context.Context, l Location, w Wait, inspect func(*sql.Conn) error
 		})
 	}
 	err := look("ro")
-	if needsRecovery(err) {
+	if mayRecover && needsRecovery(err) {
 		err = look("rw")
 	}
 	return err
