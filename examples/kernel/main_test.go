@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/suite"
+
+	"github.com/oxide-k/stateregistry/registry"
+)
+
+const (
+	plain     = "../../tests/testdata/oxide-k/plain.db"
+	manifests = "../../tests/testdata/manifests"
+)
+
+func TestKernel(t *testing.T) { suite.Run(t, new(kernelSuite)) }
+
+type kernelSuite struct {
+	suite.Suite
+	dir string
+}
+
+func (s *kernelSuite) SetupTest() { s.dir = filepath.Join(s.T().TempDir(), "demo") }
+
+// demo runs the example in the test's folder.
+func (s *kernelSuite) demo(args ...string) (string, error) {
+	var out bytes.Buffer
+	err := run(s.T().Context(), append([]string{"-dir", s.dir, "-from", plain, "-manifests", manifests}, args...), &out)
+	return out.String(), err
+}
+
+func (s *kernelSuite) TestTellsTheStoryTwice() {
+	for range 2 {
+		out, err := s.demo()
+		s.Require().NoError(err)
+		for _, line := range []string{
+			"migration=00001_oxide_k.sql",
+			"6 modules and 13 config entries, numbered up to revision 19",
+			"petstore  openapi  3 operations  21",
+			"petstore: stopping -> stopped, revision 26",
+			`refused, as it should be: registry: transition module "petstore": conflict: the current revision is 26`,
+			"max_threads      int            32, twice what it was",
+			"kernel.timeout   main.duration  1m30s, which nobody had set",
+			`refused, as it should be: registry: set config "endpoint": conflict: the current revision is 30`,
+			"Pet Store       1.0.0               native  stopped   26",
+			`{"url":"https://example.com","retries":4}`,
+			"verified: 7 modules, 14 config entries, 30 changes, no damage",
+		} {
+			s.Require().Contains(out, line)
+		}
+		lines := bytes.Count([]byte(out), []byte("\n"))
+		s.Require().Less(lines, 90, "a demo that nobody reads to its end")
+	}
+}
+
+func (s *kernelSuite) TestLeavesARegistryAndABackupThatOpenAndVerify() {
+	ctx := s.T().Context()
+	_, err := s.demo()
+	s.Require().NoError(err)
+	for _, file := range []string{registryFile, backupFile} {
+		reg, err := registry.Open(ctx, filepath.Join(s.dir, file), registry.WithReadOnly())
+		s.Require().NoError(err, file)
+		report, err := reg.Verify(ctx)
+		s.Require().NoError(err, file)
+		s.Require().EqualValues(30, report.Changes, file)
+		timeout, err := registry.Get[string](ctx, reg, "kernel.timeout")
+		s.Require().NoError(err, file)
+		s.Require().Equal("1m30s", timeout, file)
+		petstore, err := reg.GetModule(ctx, "petstore")
+		s.Require().NoError(err, file)
+		s.Require().Equal(registry.StateStopped, petstore.State, file)
+		s.Require().NoError(reg.Close())
+	}
+}
+
+func (s *kernelSuite) TestPrintsNoSecret() {
+	out, err := s.demo()
+	s.Require().NoError(err)
+	s.Require().Regexp(`(?m)^api_token +10 +\(hidden\)$`, out)
+	s.Require().NotContains(out, "my-super-secret-token")
+	for key, secret := range map[string]bool{
+		"api_token": true, "API-Key": true, "db.password": true, "tls.private_key": true, "client_secret": true,
+		"keyboard": false, "max_threads": false, "feature.flags": false,
+	} {
+		s.Require().Equal(secret, looksSecret(key), key)
+	}
+}
+
+func (s *kernelSuite) TestTakesNoFolderThatIsNotItsOwn() {
+	s.Require().NoError(os.Mkdir(s.dir, 0o700))
+	theirs := filepath.Join(s.dir, registryFile)
+	s.Require().NoError(os.WriteFile(theirs, []byte("theirs"), 0o600))
+	out, err := s.demo()
+	s.Require().ErrorContains(err, s.dir)
+	s.Require().Empty(out)
+	entries, err := os.ReadDir(s.dir)
+	s.Require().NoError(err)
+	s.Require().Len(entries, 1)
+	text, err := os.ReadFile(theirs)
+	s.Require().NoError(err)
+	s.Require().Equal("theirs", string(text))
+}
+
+func (s *kernelSuite) TestKeepsWhatOthersPutIntoItsFolder() {
+	_, err := s.demo()
+	s.Require().NoError(err)
+	notes := filepath.Join(s.dir, "notes.txt")
+	s.Require().NoError(os.WriteFile(notes, nil, 0o600))
+	_, err = s.demo()
+	s.Require().NoError(err)
+	s.Require().FileExists(notes)
+}
+
+func (s *kernelSuite) TestWithoutItsSourceItTouchesNothing() {
+	_, err := s.demo("-from", "absent.db")
+	s.Require().ErrorIs(err, fs.ErrNotExist)
+	s.Require().ErrorContains(err, "-from")
+	s.Require().NoDirExists(s.dir)
+}
+
+func (s *kernelSuite) TestSaysWhatIsWrongWithItsArguments() {
+	for _, args := range [][]string{{"-unknown"}, {"argument"}, {"-manifests", s.T().TempDir()}} {
+		_, err := s.demo(args...)
+		s.Require().Error(err, "%q", args)
+	}
+	out, err := s.demo("-h")
+	s.Require().NoError(err)
+	s.Require().Contains(out, "-manifests")
+}
+
+func (s *kernelSuite) TestAnInterruptEndsIt() {
+	ctx, cancel := context.WithCancel(s.T().Context())
+	cancel()
+	err := run(ctx, []string{"-dir", s.dir, "-from", plain, "-manifests", manifests}, &bytes.Buffer{})
+	s.Require().ErrorIs(err, context.Canceled)
+}

@@ -1,0 +1,48 @@
+package manifest_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/oxide-k/stateregistry/manifest"
+	"github.com/oxide-k/stateregistry/registry"
+)
+
+// FuzzParse: whatever the text, there is a manifest that the registry takes, and gives back as it was, or ErrInvalid.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join(testdata, "*", manifest.FileName))
+	require.NoError(f, err)
+	require.Len(f, files, 3)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(text)
+	}
+	for _, text := range []string{
+		``, `null`, `{}`, `[{}]`, `{"id":"a","name":"A","version":"1","kind":"wasm"}`,
+		`{"id":"\ud800","name":"\u0000","version":"1","kind":"native","description":"\ufffd"}`,
+		`{"id":"a","id":"b","name":"","version":"","kind":"wasm","operations":[null,"say"]}`,
+	} {
+		f.Add([]byte(text))
+	}
+	reg, err := registry.Open(f.Context(), registry.InMemory)
+	require.NoError(f, err)
+	f.Cleanup(func() { require.NoError(f, reg.Close()) })
+
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, err := manifest.Parse(text)
+		if err != nil {
+			require.ErrorIs(t, err, registry.ErrInvalid)
+			require.Zero(t, m)
+			return
+		}
+		_, err = reg.UpsertModule(t.Context(), m.Metadata(), registry.StateLoaded)
+		require.NoError(t, err)
+		record, err := reg.GetModule(t.Context(), m.ID)
+		require.NoError(t, err)
+		require.Equal(t, m.Metadata(), record.ModuleMetadata)
+	})
+}

@@ -1,0 +1,132 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/oxide-k/stateregistry/registry"
+)
+
+func Example() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "kernel")
+	check(err)
+	defer os.RemoveAll(dir)
+
+	reg, err := registry.Open(ctx, filepath.Join(dir, "kernel.db"))
+	check(err)
+	defer reg.Close()
+
+	mirror := registry.ModuleMetadata{ID: "oxide-mirror", Name: "Oxide Mirror", Version: "0.3.0", Kind: registry.KindNative}
+	_, err = reg.UpsertModule(ctx, mirror, registry.StateLoaded)
+	check(err)
+	_, err = reg.TransitionModule(ctx, "oxide-mirror", registry.StateLoaded, registry.StateStarting)
+	check(err)
+	_, err = reg.SetConfig(ctx, "max_threads", 16)
+	check(err)
+
+	threads, err := registry.Get[int](ctx, reg, "max_threads")
+	check(err)
+	fmt.Println("max_threads:", threads)
+
+	modules, err := reg.ListModules(ctx, registry.ByState(registry.StateStarting))
+	check(err)
+	for _, m := range modules {
+		fmt.Println(m.Name, "is", m.State)
+	}
+
+	changes, err := reg.Changes(ctx, 0, 10)
+	check(err)
+	for _, c := range changes {
+		fmt.Println(c.Revision, c.Op, c.Subject, c.Key)
+	}
+	// Output:
+	// max_threads: 16
+	// Oxide Mirror is starting
+	// 1 put module oxide-mirror
+	// 2 put module oxide-mirror
+	// 3 put config max_threads
+}
+
+// Both writes happen, or none.
+func ExampleRegistry_Update() {
+	ctx := context.Background()
+	reg, err := registry.Open(ctx, registry.InMemory)
+	check(err)
+	defer reg.Close()
+
+	echo := registry.ModuleMetadata{ID: "echo", Name: "Echo", Version: "0.1.0", Kind: registry.KindWasm}
+	install := func(port int) error {
+		return reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
+			if _, err := tx.UpsertModule(ctx, echo, registry.StateLoaded); err != nil {
+				return err
+			}
+			if port < 1024 {
+				return fmt.Errorf("port %d is reserved", port)
+			}
+			_, err := tx.SetConfig(ctx, "echo.port", port)
+			return err
+		})
+	}
+
+	fmt.Println(install(80))
+	_, err = reg.GetModule(ctx, "echo")
+	fmt.Println(errors.Is(err, registry.ErrUnknownModule))
+
+	fmt.Println(install(8080))
+	revision, err := reg.Revision(ctx)
+	fmt.Println(revision, err)
+	// Output:
+	// port 80 is reserved
+	// true
+	// <nil>
+	// 2 <nil>
+}
+
+// A counter that no concurrent writer can make lose a step.
+func ExampleModify() {
+	ctx := context.Background()
+	reg, err := registry.Open(ctx, registry.InMemory)
+	check(err)
+	defer reg.Close()
+
+	for range 3 {
+		boots, err := registry.Modify(ctx, reg, "boots", func(n int, exists bool) (int, error) { return n + 1, nil })
+		check(err)
+		fmt.Println(boots)
+	}
+	// Output:
+	// 1
+	// 2
+	// 3
+}
+
+// A write that demands that nobody wrote since the read it is based on.
+func ExampleIfRevision() {
+	ctx := context.Background()
+	reg, err := registry.Open(ctx, registry.InMemory)
+	check(err)
+	defer reg.Close()
+
+	seen, err := reg.SetConfig(ctx, "leader", "a", registry.IfRevision(0)) // only where there is none
+	check(err)
+	_, err = reg.SetConfig(ctx, "leader", "b", registry.IfRevision(seen))
+	check(err)
+
+	_, err = reg.SetConfig(ctx, "leader", "c", registry.IfRevision(seen))
+	if conflict, ok := errors.AsType[*registry.Error](err); ok && errors.Is(err, registry.ErrConflict) {
+		fmt.Println("somebody was faster, at revision", conflict.Revision)
+	}
+	// Output:
+	// somebody was faster, at revision 2
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
