@@ -100,6 +100,8 @@ func (s *manifestSuite) TestRefusesWhatIsNoManifestAndNamesTheFieldAndTheFile() 
 		"no version":            {`{"id":"a","name":"A","kind":"wasm"}`, `"version"`},
 		"no kind":               {`{"id":"a","name":"A","version":"1"}`, `"kind"`},
 		"id is null":            {`{"id":null,"name":"A","version":"1","kind":"wasm"}`, `"id"`},
+		"name is null":          {`{"id":"a","name":null,"version":"1","kind":"wasm"}`, `"name"`},
+		"version is null":       {`{"id":"a","name":"A","version":null,"kind":"wasm"}`, `"version"`},
 		"id is empty":           {`{"id":"","name":"A","version":"1","kind":"wasm"}`, `"id"`},
 		"id holds a NUL":        {`{"id":"a\u0000","name":"A","version":"1","kind":"wasm"}`, `"id"`},
 		"id is too long": {

@@ -62,6 +62,9 @@ func (s *kernelSuite) TestLeavesARegistryAndABackupThatOpenAndVerify() {
 	ctx := s.T().Context()
 	_, err := s.demo()
 	s.Require().NoError(err)
+	entries, err := os.ReadDir(s.dir)
+	s.Require().NoError(err)
+	s.Require().Len(entries, 3, "the two and the mark: closed registries leave nothing beside them")
 	for _, file := range []string{registryFile, backupFile} {
 		reg, err := registry.Open(ctx, filepath.Join(s.dir, file), registry.WithReadOnly())
 		s.Require().NoError(err, file)
