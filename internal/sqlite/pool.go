@@ -123,7 +123,13 @@ type connector struct {
 	pragmas []string // run on each new connection: through a pool they would reach only one
 }
 
-func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
+func (c *connector) Connect(context.Context) (driver.Conn, error) {
+	raw, err := c.Driver().Open(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(raw.(*sqlite3.SQLiteConn)), nil
+}
 
 func (c *connector) Driver() driver.Driver {
 	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
