@@ -42,13 +42,17 @@ func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 			params.Set("modeof", template)
 		}
 	}
-	pool := s.open(params, fmt.Sprintf("PRAGMA journal_size_limit = %d", journalSizeLimit), "PRAGMA cache_spill = OFF")
+	c := s.connector(params, fmt.Sprintf("PRAGMA journal_size_limit = %d", journalSizeLimit), "PRAGMA cache_spill = OFF")
+	pool := sql.OpenDB(c)
 	pool.SetMaxOpenConns(1)
 	pool.SetMaxIdleConns(1)
 	if err := w.Retry(ctx, func() error { return useWAL(ctx, pool, s.Location) }); err != nil {
 		_ = pool.Close()
 		return nil, err
 	}
+	// A connection that has to be replaced later must not look for the template, which is gone by then.
+	params.Del("modeof")
+	c.dsn = s.Location.uri(params)
 	return pool, nil
 }
 
@@ -56,7 +60,7 @@ func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 func OpenReaders(s Settings) *sql.DB {
 	params := s.params()
 	params.Set("mode", "ro")
-	pool := s.open(params)
+	pool := sql.OpenDB(s.connector(params))
 	// Enough that readers in long snapshots leave some for the others; beyond that, waiting is cheaper than opening.
 	n := max(16, 4*runtime.GOMAXPROCS(0))
 	pool.SetMaxOpenConns(n)
@@ -70,7 +74,7 @@ func Look(ctx context.Context, l Location, w Wait, inspect func(*sql.Conn) error
 	look := func(mode string) error {
 		params := Settings{Location: l}.params()
 		params.Set("mode", mode)
-		pool := Settings{Location: l}.open(params)
+		pool := sql.OpenDB(Settings{Location: l}.connector(params))
 		defer pool.Close()
 		return w.Retry(ctx, func() error {
 			conn, err := pool.Conn(ctx)
@@ -113,8 +117,8 @@ func (s Settings) params() url.Values {
 	}
 }
 
-func (s Settings) open(params url.Values, pragmas ...string) *sql.DB {
-	return sql.OpenDB(&connector{dsn: s.Location.uri(params), pragmas: append(pragmas, "PRAGMA trusted_schema = OFF")})
+func (s Settings) connector(params url.Values, pragmas ...string) *connector {
+	return &connector{dsn: s.Location.uri(params), pragmas: append(pragmas, "PRAGMA trusted_schema = OFF")}
 }
 
 // connector opens connections without a driver name in database/sql's global table.
