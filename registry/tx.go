@@ -156,7 +156,7 @@ func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (resul
 	return result, failed("exec", "", err)
 }
 
-// PrepareContext implements db.DBTX. The statement ends with the transaction: sql.ErrTxDone.
+// PrepareContext implements db.DBTX. The statement is closed with the transaction.
 func (tx *Tx) PrepareContext(ctx context.Context, query string) (stmt *sql.Stmt, err error) {
 	err = tx.run(ctx, func(q db.DBTX) error {
 		stmt, err = q.PrepareContext(ctx, query)
