@@ -31,7 +31,7 @@ var (
 	// ErrNested: a method of the registry was called with the context of one of its own callbacks, where the
 	// transaction's method was meant. It would wait for itself.
 	ErrNested = errors.New("called inside a callback of the same registry: use the Tx")
-	// ErrTxDone: the transaction's callback has returned, or SQLite ended the transaction.
+	// ErrTxDone: the transaction's callback has returned, or the transaction was ended before: by SQL, or by SQLite.
 	ErrTxDone = errors.New("transaction is over")
 	// ErrBusy: another connection held a lock for longer than WithLockTimeout. Nothing was written.
 	ErrBusy = errors.New("registry is busy")
@@ -104,7 +104,7 @@ func classify(err error) error {
 		{errors.Is(err, migrate.ErrChanged), ErrMigrationChanged},
 		{errors.Is(err, migrate.ErrSet) || sqlite.IsTooBig(err), ErrInvalid},
 		{errors.Is(err, sqlite.ErrCommitUnknown), ErrCommitUnknown},
-		{errors.Is(err, sqlite.ErrGone), ErrTxDone},
+		{errors.Is(err, sqlite.ErrGone) || sqlite.IsRefusedCommit(err), ErrTxDone},
 		{errors.Is(err, commit.ErrClosed) || errors.Is(err, sql.ErrConnDone), ErrClosed},
 		{errors.Is(err, commit.ErrTimeout) || sqlite.IsBusy(err), ErrBusy},
 		{sqlite.IsReadOnly(err), ErrReadOnly},

@@ -15,13 +15,13 @@ import (
 // It is a [Writer], and a db.DBTX for the generated queries of a subsystem, which then run in the same transaction.
 //
 // It belongs to its callback, and is over when that returns: ErrTxDone. SQL that begins or ends transactions is not for
-// it. Where a context ends while one of the caller's own statements writes, SQLite rolls the whole transaction back:
-// what follows then gives ErrTxDone, and so does Update.
+// it: COMMIT and ROLLBACK both undo everything. Where a context ends while one of the caller's own statements writes,
+// SQLite rolls the whole transaction back. What follows either gives ErrTxDone, and so does Update.
 type Tx struct {
 	access
 	registry *Registry
 	tx       *sqlite.Tx
-	ctx      context.Context // the callback's; ends after the transaction, and closes what rows were left open
+	ctx      context.Context // the callback's; ends after the transaction
 	writable bool
 
 	mu   sync.Mutex // held by each statement, and by finish, so that none slips in after the end
@@ -148,50 +148,53 @@ func (tx *Tx) update(ctx context.Context, f func(context.Context, *Tx) error) er
 }
 
 // ExecContext implements db.DBTX.
-func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if err := tx.enter(ctx); err != nil {
-		return nil, failed("exec", "", err)
-	}
-	defer tx.mu.Unlock()
-	result, err := tx.tx.Conn().ExecContext(ctx, query, args...)
+func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
+	err = tx.run(ctx, func(q db.DBTX) error {
+		result, err = q.ExecContext(ctx, query, args...)
+		return err
+	})
 	return result, failed("exec", "", err)
 }
 
-// PrepareContext implements db.DBTX. The statement ends with the transaction.
-func (tx *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
-	if err := tx.enter(ctx); err != nil {
-		return nil, failed("prepare", "", err)
-	}
-	defer tx.mu.Unlock()
-	stmt, err := tx.tx.Conn().PrepareContext(ctx, query)
+// PrepareContext implements db.DBTX. The statement is closed with the transaction.
+func (tx *Tx) PrepareContext(ctx context.Context, query string) (stmt *sql.Stmt, err error) {
+	err = tx.run(ctx, func(q db.DBTX) error {
+		stmt, err = q.PrepareContext(ctx, query)
+		return err
+	})
 	return stmt, failed("prepare", "", err)
 }
 
 // QueryContext implements db.DBTX. Rows that are still open when the callback returns are closed.
-func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if err := tx.enter(ctx); err != nil {
-		return nil, failed("query", "", err)
-	}
-	defer tx.mu.Unlock()
-	rows, err := tx.tx.Conn().QueryContext(tx.bound(ctx), query, args...)
+func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	err = tx.run(ctx, func(q db.DBTX) error {
+		rows, err = q.QueryContext(ctx, query, args...)
+		return err
+	})
 	return rows, failed("query", "", err)
 }
 
 // QueryRowContext implements db.DBTX. The row's Scan gives the errors.
-func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if err := tx.enter(ctx); err != nil {
+func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) (row *sql.Row) {
+	err := tx.run(ctx, func(q db.DBTX) error {
+		row = q.QueryRowContext(ctx, query, args...)
+		return row.Err()
+	})
+	if err != nil {
 		return errorRow(failed("query", "", err))
 	}
-	defer tx.mu.Unlock()
-	return tx.tx.Conn().QueryRowContext(tx.bound(ctx), query, args...)
+	return row
 }
 
-// bound is ctx, made to end with the transaction: what rows still use the connection then would keep it from the others.
-func (tx *Tx) bound(ctx context.Context) context.Context {
-	if own, ok := ctx.Value(txKey{tx.registry}).(*Tx); ok && own == tx {
-		return ctx
+// run runs a statement of the caller's.
+func (tx *Tx) run(ctx context.Context, statement func(db.DBTX) error) error {
+	if err := tx.enter(ctx); err != nil {
+		return err
 	}
-	bound, cancel := context.WithCancel(ctx)
-	context.AfterFunc(tx.ctx, cancel)
-	return bound
+	defer tx.mu.Unlock()
+	q, err := tx.tx.SQL()
+	if err != nil {
+		return err
+	}
+	return statement(q)
 }

@@ -27,6 +27,12 @@ func IsInterrupt(err error) bool { return hasCode(err, sqlite3.ErrInterrupt) }
 // IsNotAuthorized reports whether err says that a statement did what WithoutTransactionControl forbids.
 func IsNotAuthorized(err error) bool { return hasCode(err, sqlite3.ErrAuth) }
 
+// IsRefusedCommit reports whether err says that a statement tried to commit what only Tx.Commit may.
+func IsRefusedCommit(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.ExtendedCode == sqlite3.ErrConstraintCommitHook
+}
+
 // needsRecovery reports whether err says that a read-only connection met a journal that only a writer can play back.
 func needsRecovery(err error) bool {
 	var e sqlite3.Error

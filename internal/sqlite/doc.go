@@ -1,6 +1,6 @@
 // Package sqlite is how this module speaks to SQLite: which library it accepts, how a path becomes a database name, the
-// pools of connections and what each is set to, transactions that notice when SQLite ended them, waiting for locks, and
-// what an error code means. It knows nothing of the registry's tables.
+// pools of connections and what each is set to, transactions that nothing else can commit and that notice when something
+// else ended them, waiting for locks, and what an error code means. It knows nothing of the registry's tables.
 package sqlite
 
 import (

@@ -46,13 +46,17 @@ func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 	if s.Location.IsMemory() {
 		pragmas = append(pragmas, "PRAGMA cache_spill = OFF") // a spill would need all readers gone, before the commit does
 	}
-	pool := s.open(params, pragmas...)
+	c := s.connector(params, pragmas...)
+	pool := sql.OpenDB(c)
 	pool.SetMaxOpenConns(1)
 	pool.SetMaxIdleConns(1)
 	if err := w.Retry(ctx, func() error { return useWAL(ctx, pool, s.Location) }); err != nil {
 		_ = pool.Close()
 		return nil, err
 	}
+	// A connection that has to be replaced later must not look for the template, which is gone by then.
+	params.Del("modeof")
+	c.dsn = s.Location.uri(params)
 	return pool, nil
 }
 
@@ -60,7 +64,7 @@ func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 func OpenReaders(s Settings) *sql.DB {
 	params := s.params()
 	params.Set("mode", "ro")
-	pool := s.open(params)
+	pool := sql.OpenDB(s.connector(params))
 	// Enough that readers in long snapshots leave some for the others; beyond that, waiting is cheaper than opening.
 	n := max(16, 4*runtime.GOMAXPROCS(0))
 	pool.SetMaxOpenConns(n)
@@ -74,7 +78,7 @@ func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func
 	look := func(mode string) error {
 		params := Settings{Location: l}.params()
 		params.Set("mode", mode)
-		pool := Settings{Location: l}.open(params)
+		pool := sql.OpenDB(Settings{Location: l}.connector(params))
 		defer pool.Close()
 		return w.Retry(ctx, func() error {
 			conn, err := pool.Conn(ctx)
@@ -117,8 +121,8 @@ func (s Settings) params() url.Values {
 	}
 }
 
-func (s Settings) open(params url.Values, pragmas ...string) *sql.DB {
-	return sql.OpenDB(&connector{dsn: s.Location.uri(params), pragmas: append(pragmas, "PRAGMA trusted_schema = OFF")})
+func (s Settings) connector(params url.Values, pragmas ...string) *connector {
+	return &connector{dsn: s.Location.uri(params), pragmas: append(pragmas, "PRAGMA trusted_schema = OFF")}
 }
 
 // connector opens connections without a driver name in database/sql's global table.
@@ -127,7 +131,13 @@ type connector struct {
 	pragmas []string // run on each new connection: through a pool they would reach only one
 }
 
-func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
+func (c *connector) Connect(context.Context) (driver.Conn, error) {
+	raw, err := c.Driver().Open(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(raw.(*sqlite3.SQLiteConn)), nil
+}
 
 func (c *connector) Driver() driver.Driver {
 	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {

@@ -13,14 +13,15 @@ import (
 // ErrCommitUnknown is what Commit returns where the commit may or may not have reached the disk.
 var ErrCommitUnknown = errors.New("the commit may or may not have reached the disk")
 
-// ErrGone is Standing's word on a transaction that SQLite ended by itself.
-var ErrGone = errors.New("SQLite rolled the transaction back")
+// ErrGone is Standing's word on a transaction that was ended before its time: by SQLite, or by a statement.
+var ErrGone = errors.New("the transaction was rolled back")
 
 // Tx is a transaction on a connection of its own. It is not safe for concurrent use.
 type Tx struct {
-	conn *sql.Conn
-	raw  *sqlite3.SQLiteConn
-	wait Wait
+	conn  *sql.Conn
+	raw   *conn
+	wait  Wait
+	books *sql.Tx // nil until SQL was called
 }
 
 // BeginWrite begins a transaction that holds the write lock from the start: one that began by reading would get a busy
@@ -52,22 +53,44 @@ func begin(ctx context.Context, pool *sql.DB, w Wait, statement string) (*Tx, er
 		return nil, err
 	}
 	err = tx.conn.Raw(func(c any) error {
-		tx.raw = c.(*sqlite3.SQLiteConn)
+		tx.raw = c.(*conn)
 		return nil
 	})
 	if err != nil {
 		return nil, errors.Join(err, tx.conn.Close())
 	}
+	tx.raw.state.Store(standing)
 	return tx, nil
 }
 
-// Conn is the connection, for statements within the transaction. A statement whose context ends while it writes makes
+// Conn is the connection, for statements within the transaction that leave nothing open. One that failed may have made
 // SQLite roll the whole transaction back, and those after it would run outside of any: check Standing before each.
 func (tx *Tx) Conn() *sql.Conn { return tx.conn }
 
-// Standing is nil while the transaction is open, and an error once SQLite ended it by itself.
+// SQL is the transaction for statements that are not ours. Rows that they leave open would keep the connection for ever,
+// hold off the COMMIT (RETURNING), and pass an interrupt on to it; a prepared statement would outlive the transaction.
+// database/sql keeps book of both, and Commit and Rollback close them first.
+func (tx *Tx) SQL() (*sql.Tx, error) {
+	if tx.books == nil {
+		books, err := tx.conn.BeginTx(context.Background(), nil)
+		if err != nil {
+			return nil, err
+		}
+		tx.books = books
+	}
+	return tx.books, nil
+}
+
+// settle closes what SQL's statements left open, and waits for those that are running.
+func (tx *Tx) settle() {
+	if tx.books != nil {
+		_ = tx.books.Rollback() // rolls nothing back; an error says that it was called before
+	}
+}
+
+// Standing is nil while the transaction is open, and an error once something else than Commit and Rollback ended it.
 func (tx *Tx) Standing() error {
-	if tx.raw.AutoCommit() {
+	if tx.raw.AutoCommit() || tx.raw.state.Load() == over {
 		return ErrGone
 	}
 	return nil
@@ -77,9 +100,11 @@ func (tx *Tx) Standing() error {
 // waits. On an error nothing was committed, except for ErrCommitUnknown. Either way the transaction is over; Release
 // must follow.
 func (tx *Tx) Commit() error {
+	tx.settle()
 	if err := tx.Standing(); err != nil {
 		return err
 	}
+	tx.raw.state.Store(committing)
 	err := tx.wait.Retry(context.Background(), func() error {
 		_, err := tx.conn.ExecContext(context.Background(), "COMMIT")
 		return err
@@ -94,19 +119,23 @@ func (tx *Tx) Commit() error {
 	return err
 }
 
-// Rollback undoes the transaction, if it still stands. Release must follow.
+// Rollback undoes the transaction, if there still is one. Release must follow.
 func (tx *Tx) Rollback() {
-	if tx.Standing() != nil {
+	tx.settle()
+	if tx.raw.AutoCommit() {
 		return
 	}
-	if _, err := tx.conn.ExecContext(context.Background(), "ROLLBACK"); err != nil && tx.Standing() == nil {
+	if _, err := tx.conn.ExecContext(context.Background(), "ROLLBACK"); err != nil && !tx.raw.AutoCommit() {
 		// A connection that cannot even roll back must not serve anybody else; closing it ends the transaction.
 		_ = tx.conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
 }
 
-// Release gives the connection back. Rows that are still open on it are waited for.
-func (tx *Tx) Release() { _ = tx.conn.Close() }
+// Release gives the connection back.
+func (tx *Tx) Release() {
+	tx.raw.state.Store(outside)
+	_ = tx.conn.Close()
+}
 
 // WithoutTransactionControl runs f with BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ATTACH and DETACH refused on the connection
 // (IsNotAuthorized).

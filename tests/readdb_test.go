@@ -1,0 +1,135 @@
+package tests
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/registry"
+)
+
+func TestReadDB(t *testing.T) {
+	runInModes(t, func() *readDBSuite { return &readDBSuite{} })
+}
+
+type readDBSuite struct{ callSuite }
+
+// generated runs the generated queries that read, on rows that fill stored.
+func (s *readDBSuite) generated(ctx context.Context, q db.DBTX) {
+	queries := db.New()
+	value, err := queries.GetConfigValue(ctx, q, "held")
+	s.Require().NoError(err)
+	s.Require().Equal("1", value)
+	entry, err := queries.GetConfigEntry(ctx, q, "held")
+	s.Require().NoError(err)
+	s.Require().Equal("held", entry.Key)
+	entries, err := queries.ListConfig(ctx, q, db.ListConfigParams{First: "", Before: "\xff"})
+	s.Require().NoError(err)
+	s.Require().Equal([]db.Config{entry}, entries)
+	module, err := queries.GetModule(ctx, q, "kernel")
+	s.Require().NoError(err)
+	modules, err := queries.ListModules(ctx, q)
+	s.Require().NoError(err)
+	s.Require().Equal([]db.Module{module}, modules)
+	newest, err := queries.GetRevision(ctx, q)
+	s.Require().NoError(err)
+	s.Require().Equal(max(entry.Revision, module.Revision), newest)
+	changes, err := queries.ListChanges(ctx, q, db.ListChangesParams{After: newest - 2, MaxRows: 10})
+	s.Require().NoError(err)
+	s.Require().Len(changes, 2)
+}
+
+func (s *readDBSuite) TestGeneratedQueriesReadOutsideAndInsideOfTransactions() {
+	s.fill(s.reg)
+	ctx := s.T().Context()
+	s.generated(ctx, s.reg.ReadDB())
+	callback := func(ctx context.Context, tx *registry.Tx) error {
+		s.generated(ctx, tx)
+		return nil
+	}
+	s.Require().NoError(s.reg.View(ctx, callback))
+	s.Require().NoError(s.reg.Update(ctx, callback))
+}
+
+func (s *readDBSuite) TestEachMethodReads() {
+	for _, c := range s.statements(s.reg.ReadDB()) {
+		s.Require().NoError(c.run(s.T().Context()), c.name)
+	}
+}
+
+func (s *readDBSuite) TestWritingIsRefused() {
+	s.fill(s.reg)
+	before := s.revision(s.reg)
+	ctx, q := s.T().Context(), s.reg.ReadDB()
+	_, err := q.ExecContext(ctx, insertRow, "raw")
+	s.Require().ErrorIs(err, registry.ErrReadOnly)
+	_, err = q.QueryContext(ctx, insertRow+" RETURNING key", "raw")
+	s.Require().ErrorIs(err, registry.ErrReadOnly)
+	var key string
+	s.Require().ErrorIs(q.QueryRowContext(ctx, insertRow+" RETURNING key", "raw").Scan(&key), registry.ErrReadOnly)
+	_, err = db.New().DeleteConfig(ctx, q, "held")
+	s.Require().ErrorIs(err, registry.ErrReadOnly)
+	_, err = db.New().UpsertConfig(ctx, q, db.UpsertConfigParams{Key: "held", Value: "2"})
+	s.Require().Error(err)
+	s.Require().Equal(before, s.revision(s.reg))
+}
+
+func (s *readDBSuite) TestEachStatementSeesTheNewestCommit() {
+	ctx := s.T().Context()
+	for i := range 20 {
+		_, err := s.reg.SetConfig(ctx, "held", i)
+		s.Require().NoError(err)
+		seen, err := db.New().GetRevision(ctx, s.reg.ReadDB())
+		s.Require().NoError(err)
+		s.Require().Equal(s.revision(s.reg), seen)
+	}
+}
+
+func (s *readDBSuite) TestATransactionThatIsLeftOpenKeepsNobodyInThePast() {
+	ctx := s.T().Context()
+	s.fill(s.reg)
+	for _, begin := range []string{"BEGIN", "SAVEPOINT past"} {
+		_, err := s.reg.ReadDB().ExecContext(ctx, begin+"; SELECT count(*) FROM config")
+		s.Require().NoError(err)
+		rows, err := s.reg.ReadDB().QueryContext(ctx, begin)
+		s.Require().NoError(err)
+		s.Require().NoError(rows.Close())
+		_, err = s.reg.SetConfig(ctx, "held", begin)
+		s.Require().NoError(err)
+		seen, err := registry.Get[string](ctx, s.reg, "held")
+		s.Require().NoError(err)
+		s.Require().Equal(begin, seen)
+		s.Require().NoError(s.reg.View(ctx, func(context.Context, *registry.Tx) error { return nil }))
+	}
+}
+
+// TestReadersWaitForAnOpenUpdate has readers come during an Update. In memory they have to wait for it, and see what it
+// wrote; in a file they may be faster.
+func (s *readDBSuite) TestReadersWaitForAnOpenUpdate() {
+	s.fill(s.reg)
+	outer, before := s.T().Context(), s.revision(s.reg)
+	var readers, started sync.WaitGroup
+	const rounds = 200
+	s.Require().NoError(s.reg.Update(outer, func(ctx context.Context, tx *registry.Tx) error {
+		for range 8 {
+			started.Add(1)
+			readers.Go(func() {
+				started.Done()
+				seen, err := db.New().GetRevision(outer, s.reg.ReadDB())
+				s.NoError(err)
+				if s.mode.memory {
+					s.Equal(before+rounds, seen)
+				}
+			})
+		}
+		started.Wait()
+		for i := range rounds {
+			if _, err := tx.SetConfig(ctx, "held", i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	readers.Wait()
+}
