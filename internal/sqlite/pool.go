@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"net/url"
+	"os"
 	"runtime"
 	"strings"
 
@@ -67,6 +68,10 @@ func OpenReaders(s Settings) *sql.DB {
 // Look opens the file for reading, changing nothing in it, and calls inspect. A journal that a crash left behind is
 // played back first, as any connection to the database would do. It waits for locks as w says.
 func Look(ctx context.Context, l Location, w Wait, inspect func(*sql.Conn) error) error {
+	// SQLite takes a file of one byte for an empty one (unixFileSize), and would write a database over it.
+	if info, err := os.Stat(l.path); err == nil && info.Size() == 1 {
+		return fmt.Errorf("a file of one byte: %w", sqlite3.Error{Code: sqlite3.ErrNotADB})
+	}
 	look := func(mode string) error {
 		params := Settings{Location: l}.params()
 		params.Set("mode", mode)
