@@ -65,8 +65,9 @@ func OpenReaders(s Settings) *sql.DB {
 	return pool
 }
 
-// Look opens the file for reading, changing nothing in it, and calls inspect. A journal that a crash left behind is
-// played back first, as any connection to the database would do. It waits for locks as w says.
+// Look opens the file for reading, changing nothing in it, and calls inspect in a transaction: on one snapshot. A
+// journal that a crash left behind is played back first, as any connection to the database would do. It waits for locks
+// as w says.
 func Look(ctx context.Context, l Location, w Wait, inspect func(*sql.Conn) error) error {
 	// SQLite takes a file of one byte for an empty one (unixFileSize), and would write a database over it.
 	if info, err := os.Stat(l.path); err == nil && info.Size() == 1 {
@@ -83,6 +84,11 @@ func Look(ctx context.Context, l Location, w Wait, inspect func(*sql.Conn) error
 				return err
 			}
 			defer conn.Close()
+			// Between two statements without it another process may migrate, and the file would look damaged.
+			if _, err := conn.ExecContext(context.Background(), "BEGIN"); err != nil {
+				return err
+			}
+			defer conn.ExecContext(context.Background(), "ROLLBACK")
 			return inspect(conn)
 		})
 	}
