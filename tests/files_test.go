@@ -7,10 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3", for connections that know nothing of the registry
@@ -271,4 +273,17 @@ func names(t testing.TB, dir string) []string {
 func hashOf(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
+}
+
+// seedVar sets the seed of the random tests, to run one again as it was.
+const seedVar = "STATEREGISTRY_TEST_SEED"
+
+func randomSeed(t testing.TB) uint64 {
+	t.Helper()
+	if text := os.Getenv(seedVar); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		require.NoError(t, err)
+		return seed
+	}
+	return rand.Uint64()
 }
