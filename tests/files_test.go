@@ -39,8 +39,9 @@ func modeNamed(name string) mode {
 // fileSuite is what the suites about files embed: a folder for each test, in which nothing is open yet.
 type fileSuite struct {
 	suite.Suite
-	mode mode
-	dir  string
+	mode  mode
+	dir   string
+	outer string // of the test around a subtest
 }
 
 func (s *fileSuite) setMode(m mode) { s.mode = m }
@@ -49,7 +50,10 @@ func (s *fileSuite) setMode(m mode) { s.mode = m }
 func (s *fileSuite) SetupTest() { s.dir = s.T().TempDir() }
 
 // SetupSubTest makes another.
-func (s *fileSuite) SetupSubTest() { s.dir = s.T().TempDir() }
+func (s *fileSuite) SetupSubTest() { s.outer, s.dir = s.dir, s.T().TempDir() }
+
+// TearDownSubTest goes back to the first.
+func (s *fileSuite) TearDownSubTest() { s.dir = s.outer }
 
 // file is a path in the test's folder.
 func (s *fileSuite) file(name string) string { return filepath.Join(s.dir, name) }
