@@ -61,7 +61,7 @@ func open(ctx context.Context, path string, opts []Option) (*Registry, error) {
 			return nil, err
 		}
 		r.queue = commit.NewQueue(writer, r.wait)
-		if err := r.prepare(ctx, status); err != nil {
+		if err := r.prepare(ctx, writer, status); err != nil {
 			return nil, errors.Join(err, r.queue.Close())
 		}
 	}
@@ -100,8 +100,12 @@ func (r *Registry) look(ctx context.Context) (migrate.Status, error) {
 	return status, nil
 }
 
+// writesNothing is a statement that writes, and finds no row. Where SQLite may not write a file it opens it for reading
+// and keeps quiet, even at BEGIN IMMEDIATE, until the first such statement. It waits for nobody: busy means writable.
+const writesNothing = "UPDATE registry SET one = one WHERE 0"
+
 // prepare runs what is pending and stores the log's limit, in one transaction, or none where there is nothing to do.
-func (r *Registry) prepare(ctx context.Context, status migrate.Status) error {
+func (r *Registry) prepare(ctx context.Context, writer *sql.DB, status migrate.Status) error {
 	if status.New || len(status.Pending) > 0 {
 		now, err := r.opts.now()
 		if err != nil {
@@ -124,6 +128,8 @@ func (r *Registry) prepare(ctx context.Context, status migrate.Status) error {
 		if err != nil {
 			return err
 		}
+	} else if _, err := writer.ExecContext(ctx, writesNothing); err != nil && !sqlite.IsBusy(err) {
+		return err
 	}
 	if r.opts.logLimit == 0 {
 		return nil

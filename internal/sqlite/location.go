@@ -21,7 +21,8 @@ type Location struct {
 }
 
 // Locate turns a path into a Location. Each call with InMemory gives a database of its own. An empty path, one with a
-// NUL byte and one that is a folder are errors; a path that does not exist is none.
+// NUL byte and one that is no regular file are errors: opening a pipe would wait for ever, and SQLite takes a device for
+// an empty file. A path that does not exist is none.
 func Locate(path string) (Location, error) {
 	switch {
 	case path == InMemory:
@@ -35,8 +36,8 @@ func Locate(path string) (Location, error) {
 	if err != nil {
 		return Location{}, err
 	}
-	if info, err := os.Stat(abs); err == nil && info.IsDir() {
-		return Location{}, fmt.Errorf("%s is a folder", abs)
+	if info, err := os.Stat(abs); err == nil && !info.Mode().IsRegular() {
+		return Location{}, fmt.Errorf("%s is a folder, a device or the like, not a file", abs)
 	}
 	return Location{path: abs}, nil
 }

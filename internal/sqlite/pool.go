@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"net/url"
+	"os"
 	"runtime"
 	"strings"
 
@@ -72,9 +73,14 @@ func OpenReaders(s Settings) *sql.DB {
 	return pool
 }
 
-// Look opens the file for reading, changing nothing in it, and calls inspect. With mayRecover, a journal that a crash left
-// behind is played back first, as any connection that may write would do. It waits for locks as w says.
+// Look opens the file for reading, changing nothing in it, and calls inspect in a transaction: on one snapshot. With
+// mayRecover, a journal that a crash left behind is played back first, as any connection that may write would do. It
+// waits for locks as w says.
 func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func(*sql.Conn) error) error {
+	// SQLite takes a file of one byte for an empty one (unixFileSize), and would write a database over it.
+	if info, err := os.Stat(l.path); err == nil && info.Size() == 1 {
+		return fmt.Errorf("a file of one byte: %w", sqlite3.Error{Code: sqlite3.ErrNotADB})
+	}
 	look := func(mode string) error {
 		params := Settings{Location: l}.params()
 		params.Set("mode", mode)
@@ -86,6 +92,11 @@ func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func
 				return err
 			}
 			defer conn.Close()
+			// Between two statements without it another process may migrate, and the file would look damaged.
+			if _, err := conn.ExecContext(context.Background(), "BEGIN"); err != nil {
+				return err
+			}
+			defer conn.ExecContext(context.Background(), "ROLLBACK")
 			return inspect(conn)
 		})
 	}

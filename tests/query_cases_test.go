@@ -1,0 +1,212 @@
+package tests
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/schema"
+)
+
+// queryCases are the cases of TestGeneratedQueries, by the query's name.
+func queryCases() map[string]queryCase {
+	description := "the description"
+	module := db.UpsertModuleParams{
+		ID: "the id", Name: "the name", Version: "the version", Kind: schema.KindWasm, State: schema.StateStopping,
+		Description: &description, UpdatedAt: moment,
+	}
+	return map[string]queryCase{
+		"UpsertModule": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			columns := []string{"the id", "the name", "the version", `"wasm"`, `"stopping"`, "the description", momentText, "6"}
+			revision, err := q.UpsertModule(ctx, tx, module)
+			require.NoError(t, err)
+			require.EqualValues(t, 6, revision)
+			const row = "SELECT id, name, version, kind, state, description, updated_at, revision FROM modules WHERE id = ?"
+			require.Equal(t, columns, cells(t, ctx, tx, row, module.ID))
+
+			again := module // the other half of the statement: the row is there already
+			again.ID, again.Description = "echo", nil
+			revision, err = q.UpsertModule(ctx, tx, again)
+			require.NoError(t, err)
+			require.EqualValues(t, 7, revision)
+			columns[0], columns[5], columns[7] = "echo", "NULL", "7"
+			require.Equal(t, columns, cells(t, ctx, tx, row, "echo"))
+		},
+		"GetModule": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			_, err := q.UpsertModule(ctx, tx, module)
+			require.NoError(t, err)
+			row, err := q.GetModule(ctx, tx, "the id")
+			require.NoError(t, err)
+			require.Equal(t, db.Module{
+				ID: "the id", Name: "the name", Version: "the version", Kind: schema.KindWasm, State: schema.StateStopping,
+				Description: &description, UpdatedAt: moment, Revision: 6,
+			}, row)
+		},
+		"ListModules": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			_, err := q.UpsertModule(ctx, tx, module)
+			require.NoError(t, err)
+			rows, err := q.ListModules(ctx, tx)
+			require.NoError(t, err)
+			require.Len(t, rows, 3)
+			for i, id := range []string{"echo", "oxide-mirror", "the id"} {
+				row, err := q.GetModule(ctx, tx, id)
+				require.NoError(t, err)
+				require.Equal(t, row, rows[i])
+			}
+		},
+		"GetModuleRevision": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			revision, err := q.GetModuleRevision(ctx, tx, "oxide-mirror")
+			require.NoError(t, err)
+			require.EqualValues(t, 2, revision)
+		},
+		"SetModuleState": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			revision, err := q.SetModuleState(ctx, tx, db.SetModuleStateParams{
+				State: schema.StateFailed, UpdatedAt: moment, ID: "echo",
+			})
+			require.NoError(t, err)
+			require.EqualValues(t, 6, revision)
+			require.Equal(t, []string{`"failed"`, momentText, "6", "Module echo"},
+				cells(t, ctx, tx, "SELECT state, updated_at, revision, name FROM modules WHERE id = 'echo'"))
+			require.Equal(t, []string{`"loaded"`}, cells(t, ctx, tx, "SELECT state FROM modules WHERE id = 'oxide-mirror'"))
+		},
+		"DeleteModule": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			rows, err := q.DeleteModule(ctx, tx, "echo")
+			require.NoError(t, err)
+			require.EqualValues(t, 1, rows)
+			require.Equal(t, []string{"oxide-mirror"}, cells(t, ctx, tx, "SELECT id FROM modules"))
+		},
+		"ListMisnumberedModules": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			mustExec(t, ctx, tx, "UPDATE modules SET revision = 3 WHERE id = 'echo'")
+			ids, err := q.ListMisnumberedModules(ctx, tx)
+			require.NoError(t, err)
+			require.Equal(t, []string{"echo"}, ids)
+		},
+		"UpsertConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			for i, key := range []string{"the key", "greeting"} { // one that is new, and one that is there
+				revision, err := q.UpsertConfig(ctx, tx, db.UpsertConfigParams{Key: key, Value: `"the value"`, UpdatedAt: moment})
+				require.NoError(t, err)
+				require.EqualValues(t, 6+i, revision)
+				require.Equal(t, []string{key, `"the value"`, momentText, fmt.Sprint(6 + i)},
+					cells(t, ctx, tx, "SELECT key, value, updated_at, revision FROM config WHERE key = ?", key))
+			}
+		},
+		"GetConfigValue": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			value, err := q.GetConfigValue(ctx, tx, "max_threads")
+			require.NoError(t, err)
+			require.Equal(t, "2", value)
+		},
+		"GetConfigEntry": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			_, err := q.UpsertConfig(ctx, tx, db.UpsertConfigParams{Key: "the key", Value: "7", UpdatedAt: moment})
+			require.NoError(t, err)
+			row, err := q.GetConfigEntry(ctx, tx, "the key")
+			require.NoError(t, err)
+			require.Equal(t, db.Config{Key: "the key", Value: "7", UpdatedAt: moment, Revision: 6}, row)
+		},
+		"GetConfigRevision": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			revision, err := q.GetConfigRevision(ctx, tx, "greeting")
+			require.NoError(t, err)
+			require.EqualValues(t, 4, revision)
+		},
+		"ListConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			rows, err := q.ListConfig(ctx, tx, db.ListConfigParams{First: "b", Before: "m"})
+			require.NoError(t, err)
+			requireEntries(t, ctx, q, tx, rows, "greeting")
+			rows, err = q.ListConfig(ctx, tx, db.ListConfigParams{First: "greeting", Before: "max_threads"})
+			require.NoError(t, err)
+			requireEntries(t, ctx, q, tx, rows, "greeting")
+		},
+		"ListConfigPage": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			rows, err := q.ListConfigPage(ctx, tx, db.ListConfigPageParams{First: "b", PageSize: 1})
+			require.NoError(t, err)
+			requireEntries(t, ctx, q, tx, rows, "greeting")
+			rows, err = q.ListConfigPage(ctx, tx, db.ListConfigPageParams{First: "greeting", PageSize: 5})
+			require.NoError(t, err)
+			requireEntries(t, ctx, q, tx, rows, "greeting", "max_threads")
+		},
+		"DeleteConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			rows, err := q.DeleteConfig(ctx, tx, "greeting")
+			require.NoError(t, err)
+			require.EqualValues(t, 1, rows)
+			require.Equal(t, []string{"api/endpoint,max_threads"}, cells(t, ctx, tx, "SELECT group_concat(key) FROM (SELECT key FROM config ORDER BY key)"))
+		},
+		"ListMisnumberedConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			mustExec(t, ctx, tx, "UPDATE config SET revision = 1 WHERE key = 'greeting'")
+			keys, err := q.ListMisnumberedConfig(ctx, tx)
+			require.NoError(t, err)
+			require.Equal(t, []string{"greeting"}, keys)
+		},
+		"GetRevision": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			revision, err := q.GetRevision(ctx, tx)
+			require.NoError(t, err)
+			require.EqualValues(t, 5, revision)
+		},
+		"ListChanges": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			mustExec(t, ctx, tx, "UPDATE config SET value = '9', updated_at = '"+momentText+"' WHERE key = 'greeting'")
+			rows, err := q.ListChanges(ctx, tx, db.ListChangesParams{After: 3, MaxRows: 2})
+			require.NoError(t, err)
+			require.Len(t, rows, 2)
+			require.EqualValues(t, 4, rows[0].Revision)
+			require.EqualValues(t, 5, rows[1].Revision)
+			rows, err = q.ListChanges(ctx, tx, db.ListChangesParams{After: 5, MaxRows: 7})
+			require.NoError(t, err)
+			require.Equal(t, []db.Change{{Revision: 6, Subject: "config", Key: "greeting", Op: "put", At: moment}}, rows)
+		},
+		"GetLogBounds": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			mustExec(t, ctx, tx, "DELETE FROM changes WHERE revision < 3")
+			bounds, err := q.GetLogBounds(ctx, tx)
+			require.NoError(t, err)
+			require.Equal(t, db.GetLogBoundsRow{Oldest: 3, Newest: 5, Entries: 3}, bounds)
+		},
+		"InsertMigration": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			row := db.InsertMigrationParams{
+				SetName: "the set", Number: 7, Name: "the name", Checksum: "the checksum", AppliedAt: moment,
+			}
+			require.NoError(t, q.InsertMigration(ctx, tx, row))
+			require.Equal(t, []string{"the set", "7", "the name", "the checksum", momentText},
+				cells(t, ctx, tx, "SELECT set_name, number, name, checksum, applied_at FROM migrations WHERE number = 7"))
+		},
+		"ListMigrations": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			row := db.InsertMigrationParams{
+				SetName: "a set", Number: 7, Name: "the name", Checksum: "the checksum", AppliedAt: moment,
+			}
+			require.NoError(t, q.InsertMigration(ctx, tx, row))
+			rows, err := q.ListMigrations(ctx, tx)
+			require.NoError(t, err)
+			require.Len(t, rows, 3)
+			require.Equal(t, db.Migration(row), rows[0])
+			require.EqualValues(t, 1, rows[1].Number)
+			require.EqualValues(t, 2, rows[2].Number)
+		},
+		"GetRegistry": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			mustExec(t, ctx, tx, "UPDATE registry SET log_limit = 77, id = 'the id'")
+			row, err := q.GetRegistry(ctx, tx)
+			require.NoError(t, err)
+			require.Equal(t, db.GetRegistryRow{ID: "the id", LogLimit: 77}, row)
+		},
+		"SetLogLimit": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			require.NoError(t, q.SetLogLimit(ctx, tx, 77))
+			require.Equal(t, []string{"1", "77"}, cells(t, ctx, tx, "SELECT one, log_limit FROM registry"))
+		},
+		"ListCatalog": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			const index = "CREATE INDEX an_index ON config (value)"
+			mustExec(t, ctx, tx, index)
+			rows, err := q.ListCatalog(ctx, tx)
+			require.NoError(t, err)
+			require.Equal(t, db.ListCatalogRow{Type: "index", Name: "an_index", TblName: "config", Definition: index}, rows[0])
+		},
+	}
+}
+
+// requireEntries fails unless rows are the entries with those keys, whole.
+func requireEntries(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX, rows []db.Config, keys ...string) {
+	t.Helper()
+	require.Len(t, rows, len(keys))
+	for i, key := range keys {
+		row, err := q.GetConfigEntry(ctx, tx, key)
+		require.NoError(t, err)
+		require.Equal(t, row, rows[i])
+	}
+}

@@ -1,0 +1,141 @@
+-- index sqlite_autoindex_config_1
+-- index sqlite_autoindex_migrations_1
+-- index sqlite_autoindex_modules_1
+-- table changes
+CREATE TABLE changes (
+    revision INTEGER PRIMARY KEY CHECK (revision > 0),
+    subject  TEXT NOT NULL,                    -- 'module', 'config', or a subsystem's own
+    key      TEXT NOT NULL,
+    op       TEXT NOT NULL,                    -- 'put' or 'delete'
+    at       TEXT NOT NULL
+);
+-- table config
+CREATE TABLE config (
+    key        TEXT PRIMARY KEY,
+    value      TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+, revision INTEGER NOT NULL DEFAULT 0);
+-- table migrations
+CREATE TABLE migrations (
+    set_name   TEXT    NOT NULL,
+    number     INTEGER NOT NULL,
+    name       TEXT    NOT NULL,
+    checksum   TEXT    NOT NULL, -- SHA-256 of the file's text, lowercase hex
+    applied_at TEXT    NOT NULL,
+    PRIMARY KEY (set_name, number)
+);
+-- table modules
+CREATE TABLE modules (
+    id          TEXT PRIMARY KEY,
+    name        TEXT NOT NULL,
+    version     TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    description TEXT,
+    updated_at  TEXT NOT NULL
+, revision INTEGER NOT NULL DEFAULT 0);
+-- table registry
+CREATE TABLE registry (
+    one       INTEGER PRIMARY KEY CHECK (one = 1),
+    id        TEXT    NOT NULL,                -- 16 random bytes, lowercase hex; copies of a file share it
+    log_limit INTEGER NOT NULL DEFAULT 100000 CHECK (log_limit >= 1)
+);
+-- trigger changes_compact
+CREATE TRIGGER changes_compact AFTER INSERT ON changes WHEN NEW.revision % 64 = 0 BEGIN
+    DELETE FROM changes WHERE revision <= NEW.revision - (SELECT log_limit FROM registry WHERE one = 1);
+END;
+-- trigger changes_delete
+CREATE TRIGGER changes_delete BEFORE DELETE ON changes
+WHEN OLD.revision = (SELECT max(revision) FROM changes) BEGIN
+    SELECT RAISE(ABORT, 'changes: the newest row stays');
+END;
+-- trigger changes_insert
+CREATE TRIGGER changes_insert AFTER INSERT ON changes
+WHEN NEW.revision <> (SELECT max(revision) FROM changes)
+  OR (NEW.revision > 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE revision = NEW.revision - 1)) BEGIN
+    SELECT RAISE(ABORT, 'changes: revisions are consecutive');
+END;
+-- trigger changes_update
+CREATE TRIGGER changes_update BEFORE UPDATE ON changes BEGIN
+    SELECT RAISE(ABORT, 'changes: append-only');
+END;
+-- trigger config_delete
+CREATE TRIGGER config_delete AFTER DELETE ON config BEGIN
+    INSERT INTO changes (subject, key, op, at)
+    VALUES ('config', OLD.key, 'delete', strftime('%Y-%m-%dT%H:%M:%f000000+00:00', 'now'));
+END;
+-- trigger config_insert
+CREATE TRIGGER config_insert AFTER INSERT ON config BEGIN
+    INSERT INTO changes (subject, key, op, at) VALUES ('config', NEW.key, 'put', NEW.updated_at);
+    UPDATE config SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
+END;
+-- trigger config_insert_identity
+CREATE TRIGGER config_insert_identity BEFORE INSERT ON config
+WHEN NEW.key IS NULL OR EXISTS (SELECT 1 FROM config WHERE rowid = NEW.rowid AND key IS NOT NEW.key) BEGIN
+    SELECT RAISE(ABORT, 'config: a row needs a key and a rowid of its own');
+END;
+-- trigger config_update
+CREATE TRIGGER config_update AFTER UPDATE OF value, updated_at ON config BEGIN
+    INSERT INTO changes (subject, key, op, at) VALUES ('config', NEW.key, 'put', NEW.updated_at);
+    UPDATE config SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
+END;
+-- trigger config_update_identity
+CREATE TRIGGER config_update_identity BEFORE UPDATE ON config
+WHEN NEW.key IS NOT OLD.key OR NEW.rowid <> OLD.rowid BEGIN
+    SELECT RAISE(ABORT, 'config: a row keeps its key (delete and insert)');
+END;
+-- trigger modules_delete
+CREATE TRIGGER modules_delete AFTER DELETE ON modules BEGIN
+    INSERT INTO changes (subject, key, op, at)
+    VALUES ('module', OLD.id, 'delete', strftime('%Y-%m-%dT%H:%M:%f000000+00:00', 'now'));
+END;
+-- trigger modules_insert
+CREATE TRIGGER modules_insert AFTER INSERT ON modules BEGIN
+    INSERT INTO changes (subject, key, op, at) VALUES ('module', NEW.id, 'put', NEW.updated_at);
+    UPDATE modules SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
+END;
+-- trigger modules_insert_identity
+CREATE TRIGGER modules_insert_identity BEFORE INSERT ON modules
+WHEN NEW.id IS NULL OR EXISTS (SELECT 1 FROM modules WHERE rowid = NEW.rowid AND id IS NOT NEW.id) BEGIN
+    SELECT RAISE(ABORT, 'modules: a row needs an id and a rowid of its own');
+END;
+-- trigger modules_update
+CREATE TRIGGER modules_update AFTER UPDATE OF name, version, kind, state, description, updated_at ON modules BEGIN
+    INSERT INTO changes (subject, key, op, at) VALUES ('module', NEW.id, 'put', NEW.updated_at);
+    UPDATE modules SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
+END;
+-- trigger modules_update_identity
+CREATE TRIGGER modules_update_identity BEFORE UPDATE ON modules
+WHEN NEW.id IS NOT OLD.id OR NEW.rowid <> OLD.rowid BEGIN
+    SELECT RAISE(ABORT, 'modules: a row keeps its id (delete and insert)');
+END;
+-- columns of changes: cid, name, type, not null, default, primary key, hidden
+--   "0" "revision" "INTEGER" "0" NULL "1" "0"
+--   "1" "subject" "TEXT" "1" NULL "0" "0"
+--   "2" "key" "TEXT" "1" NULL "0" "0"
+--   "3" "op" "TEXT" "1" NULL "0" "0"
+--   "4" "at" "TEXT" "1" NULL "0" "0"
+-- columns of config: cid, name, type, not null, default, primary key, hidden
+--   "0" "key" "TEXT" "0" NULL "1" "0"
+--   "1" "value" "TEXT" "1" NULL "0" "0"
+--   "2" "updated_at" "TEXT" "1" NULL "0" "0"
+--   "3" "revision" "INTEGER" "1" "0" "0" "0"
+-- columns of migrations: cid, name, type, not null, default, primary key, hidden
+--   "0" "set_name" "TEXT" "1" NULL "1" "0"
+--   "1" "number" "INTEGER" "1" NULL "2" "0"
+--   "2" "name" "TEXT" "1" NULL "0" "0"
+--   "3" "checksum" "TEXT" "1" NULL "0" "0"
+--   "4" "applied_at" "TEXT" "1" NULL "0" "0"
+-- columns of modules: cid, name, type, not null, default, primary key, hidden
+--   "0" "id" "TEXT" "0" NULL "1" "0"
+--   "1" "name" "TEXT" "1" NULL "0" "0"
+--   "2" "version" "TEXT" "1" NULL "0" "0"
+--   "3" "kind" "TEXT" "1" NULL "0" "0"
+--   "4" "state" "TEXT" "1" NULL "0" "0"
+--   "5" "description" "TEXT" "0" NULL "0" "0"
+--   "6" "updated_at" "TEXT" "1" NULL "0" "0"
+--   "7" "revision" "INTEGER" "1" "0" "0" "0"
+-- columns of registry: cid, name, type, not null, default, primary key, hidden
+--   "0" "one" "INTEGER" "0" NULL "1" "0"
+--   "1" "id" "TEXT" "1" NULL "0" "0"
+--   "2" "log_limit" "INTEGER" "1" "100000" "0" "0"
