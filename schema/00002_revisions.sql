@@ -40,6 +40,11 @@ WHEN NEW.revision <> (SELECT max(revision) FROM changes)
   OR (NEW.revision > 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE revision = NEW.revision - 1)) BEGIN
     SELECT RAISE(ABORT, 'changes: revisions are consecutive');
 END;
+-- REPLACE would overwrite the newest row, which the trigger above then finds in its place.
+CREATE TRIGGER changes_replace BEFORE INSERT ON changes
+WHEN EXISTS (SELECT 1 FROM changes WHERE revision = NEW.revision) BEGIN
+    SELECT RAISE(ABORT, 'changes: append-only');
+END;
 CREATE TRIGGER changes_update BEFORE UPDATE ON changes BEGIN
     SELECT RAISE(ABORT, 'changes: append-only');
 END;
