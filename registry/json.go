@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"unicode/utf8"
 )
 
 // encode is value as it is stored: compact JSON, without HTML escaping. Its errors never hold the value: what
@@ -18,7 +19,7 @@ func encode(value any, limit int) (string, error) {
 		return "", encodeError(err)
 	}
 	text := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
-	if replacesInvalidUTF8(text) {
+	if !utf8.Valid(text) || replacesInvalidUTF8(text) { // the first is what a MarshalJSON method wrote
 		return "", fmt.Errorf("%w: a string in it is not UTF-8", ErrEncode)
 	}
 	if len(text) > limit {
@@ -75,6 +76,9 @@ func checkDestination(dst any) error {
 
 // decode fills dst from stored text. Its errors name Go types, never what was stored.
 func decode(text string, dst any) error {
+	if !utf8.ValidString(text) { // JSON is UTF-8; json would replace what is not
+		return fmt.Errorf("%w: it is not JSON", ErrDecode)
+	}
 	err := json.Unmarshal([]byte(text), dst)
 	if err == nil {
 		return nil
