@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -101,8 +102,12 @@ func decode(text string, dst any) error {
 	return fmt.Errorf("%w into %s: its unmarshal method failed", ErrDecode, reflect.TypeOf(dst).Elem())
 }
 
-// jsonKind is the first word of what json says it met: the literal may follow ("number 123").
+// jsonKind is the first word of what json says it met: the literal may follow ("number 123"). An unmarshal method may
+// have put anything there, its input too: what is no kind is not repeated.
 func jsonKind(met string) string {
-	kind, _, _ := bytes.Cut([]byte(met), []byte(" "))
-	return string(kind)
+	switch kind, _, _ := strings.Cut(met, " "); kind {
+	case "string", "number", "bool", "array", "object":
+		return kind
+	}
+	return "value"
 }
