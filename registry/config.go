@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/oxide-k/stateregistry/db"
-	"github.com/oxide-k/stateregistry/schema"
 )
 
 // ConfigEntry is a config entry as one read found it.
@@ -118,7 +117,10 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 	if err != nil {
 		return 0, err
 	}
-	at := schema.NewTimestamp(a.settings().clock())
+	at, err := a.settings().now()
+	if err != nil {
+		return 0, err
+	}
 	err = a.write(ctx, func(q db.DBTX) (err error) {
 		if err := cond.check(q, "set config", key, queries.GetConfigRevision); err != nil {
 			return err

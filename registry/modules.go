@@ -128,9 +128,13 @@ func (a access) upsertModule(
 	if err := checkState(s); err != nil {
 		return 0, err
 	}
+	at, err := a.settings().now()
+	if err != nil {
+		return 0, err
+	}
 	row := db.UpsertModuleParams{
 		ID: m.ID, Name: m.Name, Version: m.Version, Kind: m.Kind, State: s, Description: m.Description,
-		UpdatedAt: schema.NewTimestamp(a.settings().clock()),
+		UpdatedAt: at,
 	}
 	err = a.write(ctx, func(q db.DBTX) (err error) {
 		if err := cond.check(q, "upsert module", m.ID, queries.GetModuleRevision); err != nil {
@@ -179,7 +183,10 @@ func (a access) changeState(
 	if err != nil {
 		return 0, failed(op, id, err)
 	}
-	at := schema.NewTimestamp(a.settings().clock())
+	at, err := a.settings().now()
+	if err != nil {
+		return 0, failed(op, id, err)
+	}
 	err = a.write(ctx, func(q db.DBTX) error {
 		row, err := queries.GetModule(background, q, id)
 		if err != nil {

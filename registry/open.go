@@ -104,8 +104,12 @@ func (r *Registry) look(ctx context.Context) (migrate.Status, error) {
 // prepare runs what is pending and stores the log's limit, in one transaction, or none where there is nothing to do.
 func (r *Registry) prepare(ctx context.Context, status migrate.Status) error {
 	if status.New || len(status.Pending) > 0 {
-		err := r.queue.Exclusive(ctx, func(tx *sqlite.Tx) error {
-			applied, err := migrate.Apply(context.Background(), tx, r.opts.sets, r.opts.clock())
+		now, err := r.opts.now()
+		if err != nil {
+			return err
+		}
+		err = r.queue.Exclusive(ctx, func(tx *sqlite.Tx) error {
+			applied, err := migrate.Apply(context.Background(), tx, r.opts.sets, now.Time)
 			if err != nil {
 				return err
 			}

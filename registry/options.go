@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/oxide-k/stateregistry/internal/migrate"
+	"github.com/oxide-k/stateregistry/schema"
 )
 
 // Durability is what a commit waits for.
@@ -58,6 +59,15 @@ func newOptions(opts []Option) (options, error) {
 		}
 	}
 	return o, nil
+}
+
+// now is the clock's time as a write stores it.
+func (o *options) now() (schema.Timestamp, error) {
+	at := schema.NewTimestamp(o.clock())
+	if _, err := at.Value(); err != nil {
+		return at, invalid("the clock: %w", err)
+	}
+	return at, nil
 }
 
 // WithMustExist makes Open fail (fs.ErrNotExist) where the file is missing, instead of creating it. An empty file is not
@@ -113,7 +123,8 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithClock is where the times of writes come from, instead of time.Now. Deletions are timed by SQLite's own clock.
+// WithClock is where the times of writes come from, instead of time.Now. Deletions are timed by SQLite's own clock. The
+// zero time, and one outside the years 0 to 9999, make the write ErrInvalid.
 func WithClock(now func() time.Time) Option {
 	return func(o *options) error {
 		if now == nil {
