@@ -21,13 +21,6 @@ func TestConfigDecoding(t *testing.T) {
 // decodeSuite is about values that are not what the caller asked for.
 type decodeSuite struct{ rowSuite }
 
-// canary is a secret that no error may hold, whatever Go type somebody tries to read it into. Both halves are looked
-// for: an error may quote a part.
-const (
-	canary       = "canary-s3cret 42-canary"
-	canaryNumber = 864209753186420975
-)
-
 type port uint8
 
 type account struct {
@@ -205,32 +198,4 @@ func (s *decodeSuite) eachRead(key string, into any, check func(error)) {
 	check(entry.Decode(into))
 	err = s.reg.View(ctx, func(ctx context.Context, tx *registry.Tx) error { return tx.GetConfig(ctx, key, into) })
 	check(err)
-}
-
-// keepsSecret looks for the canaries in all that can be printed of an error and of those it wraps.
-func (s *decodeSuite) keepsSecret(err error) {
-	for _, e := range unwrapped(err) {
-		for _, text := range []string{e.Error(), fmt.Sprintf("%v", e), fmt.Sprintf("%+v", e), fmt.Sprintf("%#v", e)} {
-			for _, secret := range append(strings.Fields(canary), fmt.Sprint(canaryNumber)[:9]) {
-				s.Require().NotContains(text, secret)
-			}
-		}
-	}
-}
-
-// unwrapped is err and all errors below it.
-func unwrapped(err error) []error {
-	if err == nil {
-		return nil
-	}
-	all := []error{err}
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		all = append(all, unwrapped(e.Unwrap())...)
-	case interface{ Unwrap() []error }:
-		for _, inner := range e.Unwrap() {
-			all = append(all, unwrapped(inner)...)
-		}
-	}
-	return all
 }
