@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
+	"unicode/utf8"
 )
 
 // encode is value as it is stored: compact JSON, without HTML escaping. Its errors never hold the value: what
@@ -18,7 +20,7 @@ func encode(value any, limit int) (string, error) {
 		return "", encodeError(err)
 	}
 	text := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
-	if replacesInvalidUTF8(text) {
+	if !utf8.Valid(text) || replacesInvalidUTF8(text) { // the first is what a MarshalJSON method wrote
 		return "", fmt.Errorf("%w: a string in it is not UTF-8", ErrEncode)
 	}
 	if len(text) > limit {
@@ -75,6 +77,9 @@ func checkDestination(dst any) error {
 
 // decode fills dst from stored text. Its errors name Go types, never what was stored.
 func decode(text string, dst any) error {
+	if !utf8.ValidString(text) { // JSON is UTF-8; json would replace what is not
+		return fmt.Errorf("%w: it is not JSON", ErrDecode)
+	}
 	err := json.Unmarshal([]byte(text), dst)
 	if err == nil {
 		return nil
@@ -97,8 +102,12 @@ func decode(text string, dst any) error {
 	return fmt.Errorf("%w into %s: its unmarshal method failed", ErrDecode, reflect.TypeOf(dst).Elem())
 }
 
-// jsonKind is the first word of what json says it met: the literal may follow ("number 123").
+// jsonKind is the first word of what json says it met: the literal may follow ("number 123"). An unmarshal method may
+// have put anything there, its input too: what is no kind is not repeated.
 func jsonKind(met string) string {
-	kind, _, _ := bytes.Cut([]byte(met), []byte(" "))
-	return string(kind)
+	switch kind, _, _ := strings.Cut(met, " "); kind {
+	case "string", "number", "bool", "array", "object":
+		return kind
+	}
+	return "value"
 }

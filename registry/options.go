@@ -123,7 +123,8 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithClock is where the times of writes come from, instead of time.Now. Deletions are timed by SQLite's own clock.
+// WithClock is where the times of writes come from, instead of time.Now. Deletions are timed by SQLite's own clock. The
+// zero time, and one outside the years 0 to 9999, make the write ErrInvalid.
 func WithClock(now func() time.Time) Option {
 	return func(o *options) error {
 		if now == nil {

@@ -34,11 +34,11 @@ CREATE TABLE changes (
 ALTER TABLE modules ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE config  ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 
--- changes: consecutive, append-only, bounded, never empty again.
-CREATE TRIGGER changes_insert AFTER INSERT ON changes
-WHEN NEW.revision <> (SELECT max(revision) FROM changes)
-  OR (NEW.revision > 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE revision = NEW.revision - 1)) BEGIN
-    SELECT RAISE(ABORT, 'changes: revisions are consecutive');
+-- changes: consecutive, append-only, bounded, never empty again. Before the insert, when REPLACE has removed nothing yet
+-- and nothing is compacted; a row that comes without a revision, which SQLite then numbers, has none above 0 here.
+CREATE TRIGGER changes_insert BEFORE INSERT ON changes
+WHEN NEW.revision > 0 AND NEW.revision <> (SELECT coalesce(max(revision), 0) + 1 FROM changes) BEGIN
+    SELECT RAISE(ABORT, 'changes: append-only, revisions are consecutive');
 END;
 CREATE TRIGGER changes_update BEFORE UPDATE ON changes BEGIN
     SELECT RAISE(ABORT, 'changes: append-only');
