@@ -25,6 +25,17 @@ func (q *Queries) GetRegistry(ctx context.Context, db DBTX) (GetRegistryRow, err
 	return i, err
 }
 
+const probeWrite = `-- name: ProbeWrite :exec
+UPDATE registry SET log_limit = log_limit WHERE one = 0
+`
+
+// A statement that writes and finds no row. SQLite opens a file that it may not write for reading and keeps quiet, even
+// at BEGIN IMMEDIATE, until the first such statement.
+func (q *Queries) ProbeWrite(ctx context.Context, db DBTX) error {
+	_, err := db.ExecContext(ctx, probeWrite)
+	return err
+}
+
 const setLogLimit = `-- name: SetLogLimit :exec
 UPDATE registry SET log_limit = ?1 WHERE one = 1
 `

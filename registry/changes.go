@@ -66,6 +66,9 @@ func (a access) changes(ctx context.Context, after int64, limit int) ([]Change, 
 	}
 	changes := make([]Change, len(rows))
 	for i, row := range rows {
+		if want := after + 1 + int64(i); row.Revision != want {
+			return nil, fmt.Errorf("%w: the change log lacks revision %d", ErrCorrupt, want)
+		}
 		changes[i] = Change{
 			Revision: row.Revision, Subject: row.Subject, Key: row.Key, Op: Op(row.Op), At: row.At.Time,
 		}

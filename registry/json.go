@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ func encode(value any, limit int) (string, error) {
 		return "", encodeError(err)
 	}
 	text := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
-	if !utf8.Valid(text) || replacesInvalidUTF8(text) { // the first is what a MarshalJSON method wrote
+	if !utf8.Valid(text) || hasEscapedReplacement(text) && holdsInvalidUTF8(reflect.ValueOf(value)) {
 		return "", fmt.Errorf("%w: a string in it is not UTF-8", ErrEncode)
 	}
 	if len(text) > limit {
@@ -29,9 +30,9 @@ func encode(value any, limit int) (string, error) {
 	return string(text), nil
 }
 
-// replacesInvalidUTF8 reports whether the encoder met a string that is not UTF-8: it writes the escape \ufffd for each
-// bad byte, while it leaves a U+FFFD that was in the string as it is. Storing it would lose what was there.
-func replacesInvalidUTF8(text []byte) bool {
+// hasEscapedReplacement reports whether text holds the escape \ufffd. The encoder writes it for each byte of a string that
+// is not UTF-8, while it leaves a U+FFFD that was in the string as it is; what else brings it is JSON that came as JSON.
+func hasEscapedReplacement(text []byte) bool {
 	escape := []byte(`\ufffd`)
 	for from := 0; ; {
 		at := bytes.Index(text[from:], escape)
@@ -49,6 +50,44 @@ func replacesInvalidUTF8(text []byte) bool {
 		from = at + len(escape)
 	}
 }
+
+// holdsInvalidUTF8 reports whether a string in v, as the encoder reaches it, is not UTF-8: storing it would lose what was
+// there. v has a JSON form already, so it holds no cycle.
+func holdsInvalidUTF8(v reflect.Value) bool {
+	if v.IsValid() && (v.Type().Implements(marshaler) || v.Type().Implements(textMarshaler)) {
+		return false // it wrote its own text
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return !utf8.ValidString(v.String())
+	case reflect.Pointer, reflect.Interface:
+		return holdsInvalidUTF8(v.Elem())
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if holdsInvalidUTF8(v.Index(i)) {
+				return true
+			}
+		}
+	case reflect.Map:
+		for entry := v.MapRange(); entry.Next(); {
+			if holdsInvalidUTF8(entry.Key()) || holdsInvalidUTF8(entry.Value()) {
+				return true
+			}
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); (f.IsExported() || f.Anonymous) && holdsInvalidUTF8(v.Field(i)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var (
+	marshaler     = reflect.TypeFor[json.Marshaler]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+)
 
 func encodeError(err error) error {
 	var (

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/oxide-k/stateregistry/internal/commit"
 	"github.com/oxide-k/stateregistry/internal/migrate"
@@ -20,7 +21,8 @@ const InMemory = sqlite.InMemory
 // run first, all in one transaction: of processes that open a file at the same moment each finds it whole. A database
 // that oxide-k wrote opens as it is, and stays readable and writable for oxide-k.
 //
-// A file that Open refuses stays as it was, byte for byte: ErrNotRegistry for another program's database and for a file
+// A file that Open refuses stays as it was, byte for byte, except that a journal which a crash left beside it is played
+// back (and SQLite may leave FILE-wal and FILE-shm beside another program's database that has a WAL): ErrNotRegistry for another program's database and for a file
 // that is none, ErrCorrupt for one whose guards are missing or altered, ErrNewerSchema, ErrMigrationChanged, and
 // ErrOldSchema with WithReadOnly. A missing folder is fs.ErrNotExist, a file that cannot be written ErrReadOnly, an
 // option or a path that makes no sense ErrInvalid, locks that others hold for too long ErrBusy.
@@ -50,35 +52,55 @@ func open(ctx context.Context, path string, opts []Option) (*Registry, error) {
 	r.access = access{r}
 	r.calls.empty = make(chan struct{}, 1)
 
-	status, err := r.look(ctx)
-	if err != nil {
-		return nil, err
-	}
 	settings := sqlite.Settings{Location: location, RelaxedSync: o.durability == Normal}
-	if !o.readOnly {
-		writer, err := sqlite.OpenWriter(ctx, settings, r.wait)
-		if err != nil {
-			return nil, err
-		}
-		r.queue = commit.NewQueue(writer, r.wait)
-		if err := r.prepare(ctx, writer, status); err != nil {
-			return nil, errors.Join(err, r.queue.Close())
-		}
+	if err := r.openWriter(ctx, settings); err != nil {
+		return nil, err
 	}
 	r.readers = sqlite.OpenReaders(settings)
 	return r, nil
 }
 
-// look inspects what is there, before anything is changed.
-func (r *Registry) look(ctx context.Context) (migrate.Status, error) {
-	status := migrate.Status{New: true}
-	exists, err := r.location.Exists()
-	if err != nil {
-		return status, err
+// openWriter looks at what is there, and then opens the same for writing; nothing is changed in between. Read-only it
+// only looks.
+func (r *Registry) openWriter(ctx context.Context, settings sqlite.Settings) error {
+	for {
+		looked, err := r.location.Stat()
+		if err != nil {
+			return err
+		}
+		status, err := r.look(ctx, looked != nil)
+		if err != nil || r.opts.readOnly {
+			return err
+		}
+		writer, err := sqlite.OpenWriter(ctx, settings, r.wait)
+		if err != nil {
+			return err
+		}
+		opened, err := r.location.Stat()
+		if err == nil && looked != nil && !os.SameFile(looked, opened) {
+			// Somebody put another file in its place meanwhile.
+			if err := errors.Join(writer.Close(), ctx.Err()); err != nil {
+				return err
+			}
+			continue
+		}
+		r.queue = commit.NewQueue(writer, r.wait)
+		if err == nil {
+			err = r.prepare(ctx, writer, status)
+		}
+		if err != nil {
+			return errors.Join(err, r.queue.Close())
+		}
+		return nil
 	}
+}
+
+// look inspects the file, if there is one, before anything is changed.
+func (r *Registry) look(ctx context.Context, exists bool) (status migrate.Status, err error) {
+	status.New = true
 	if exists {
 		err := sqlite.Look(ctx, r.location, r.wait, !r.opts.readOnly, func(conn *sql.Conn) error {
-			status, err = migrate.Inspect(context.Background(), conn, r.opts.sets)
+			status, err = migrate.Inspect(background, conn, r.opts.sets)
 			return err
 		})
 		if err != nil {
@@ -100,45 +122,48 @@ func (r *Registry) look(ctx context.Context) (migrate.Status, error) {
 	return status, nil
 }
 
-// writesNothing is a statement that writes, and finds no row. Where SQLite may not write a file it opens it for reading
-// and keeps quiet, even at BEGIN IMMEDIATE, until the first such statement. It waits for nobody: busy means writable.
-const writesNothing = "UPDATE registry SET one = one WHERE 0"
-
-// prepare runs what is pending and stores the log's limit, in one transaction, or none where there is nothing to do.
+// prepare runs what is pending, in one transaction, and then switches to WAL: a migration that fails leaves an oxide-k
+// file as it was, to the byte. It stores the log's limit where that is another.
 func (r *Registry) prepare(ctx context.Context, writer *sql.DB, status migrate.Status) error {
 	if status.New || len(status.Pending) > 0 {
-		now, err := r.opts.now()
-		if err != nil {
+		if err := r.migrate(ctx); err != nil {
 			return err
 		}
-		err = r.queue.Exclusive(ctx, func(tx *sqlite.Tx) error {
-			applied, err := migrate.Apply(context.Background(), tx, r.opts.sets, now)
-			if err != nil {
-				return err
-			}
-			if err := tx.Commit(); err != nil {
-				return err
-			}
-			for _, m := range applied {
-				r.opts.logger.InfoContext(ctx, "registry: migration applied",
-					"path", r.location.String(), "set", m.Set, "migration", m.Name)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	} else if _, err := writer.ExecContext(ctx, writesNothing); err != nil && !sqlite.IsBusy(err) {
+	} else if err := queries.ProbeWrite(background, writer); err != nil && !sqlite.IsBusy(err) { // busy is writable
+		return err
+	}
+	if err := sqlite.UseWAL(ctx, writer, r.location, r.wait); err != nil {
 		return err
 	}
 	if r.opts.logLimit == 0 {
 		return nil
 	}
 	return r.queue.Do(ctx, func(conn *sql.Conn) error {
-		row, err := queries.GetRegistry(context.Background(), conn)
+		row, err := queries.GetRegistry(background, conn)
 		if err != nil || row.LogLimit == r.opts.logLimit {
 			return err
 		}
-		return queries.SetLogLimit(context.Background(), conn, r.opts.logLimit)
+		return queries.SetLogLimit(background, conn, r.opts.logLimit)
+	})
+}
+
+func (r *Registry) migrate(ctx context.Context) error {
+	now, err := r.opts.now()
+	if err != nil {
+		return err
+	}
+	return r.queue.Exclusive(ctx, func(tx *sqlite.Tx) error {
+		applied, err := migrate.Apply(background, tx, r.opts.sets, now)
+		if err != nil {
+			return err
+		}
+		if err := tx.Commit(ctx); err != nil {
+			return err
+		}
+		for _, m := range applied {
+			r.opts.logger.InfoContext(ctx, "registry: migration applied",
+				"path", r.location.String(), "set", m.Set, "migration", m.Name)
+		}
+		return nil
 	})
 }

@@ -138,7 +138,8 @@ func WithClock(now func() time.Time) Option {
 // WithMigrations adds a subsystem's tables: the files NNNNN_name.sql in fsys, in whatever folder, run in the order of
 // their numbers, each once, all that is pending in one transaction with the core's own. set names the line of versions:
 // lowercase letters, digits and underscores; the set's tables must start with it. A set that is given twice, or is
-// empty, or touches the core's tables, is ErrInvalid.
+// empty, whose SQL fails, or which alters the core's tables or drops others' is ErrInvalid, and then nothing was done.
+// Rows of the core's tables are its to write, as any subsystem's.
 func WithMigrations(set string, fsys fs.FS) Option {
 	return func(o *options) error {
 		if fsys == nil {

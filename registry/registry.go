@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/oxide-k/stateregistry/db"
@@ -21,20 +22,24 @@ type Registry struct {
 	readers  *sql.DB
 	queue    *commit.Queue // nil where the registry was opened read-only
 	calls    gate
+	closing  sync.Once
+	closed   error // what closing did
 }
 
 // Close waits for the calls that are running, refuses all later ones (ErrClosed), and closes the database. Called again
-// it does nothing. It must not be called from a callback of the registry, which it would wait for.
+// it waits for the first and returns what that did. It must not be called from a callback of the registry, which it
+// would wait for.
 func (r *Registry) Close() error {
-	if !r.calls.close() {
-		return nil
-	}
-	// The writer goes last: only it can move the WAL into the file and remove it.
-	err := r.readers.Close()
-	if r.queue != nil {
-		err = errors.Join(err, r.queue.Close())
-	}
-	return failed("close", r.location.String(), err)
+	r.closing.Do(func() {
+		r.calls.close()
+		// The writer goes last: only it can move the WAL into the file and remove it.
+		err := r.readers.Close()
+		if r.queue != nil {
+			err = errors.Join(err, r.queue.Close())
+		}
+		r.closed = failed("close", r.location.String(), err)
+	})
+	return r.closed
 }
 
 // enter begins a call; leave must end it unless there was an error.
@@ -115,18 +120,9 @@ func (g *gate) leave() {
 	}
 }
 
-// close reports false where the gate was closed already; it returns once no call is running.
-func (g *gate) close() bool {
-	for {
-		n := g.state.Load()
-		if n >= gateClosed {
-			return false
-		}
-		if g.state.CompareAndSwap(n, n+gateClosed) {
-			if n > 0 {
-				<-g.empty
-			}
-			return true
-		}
+// close lets no further call in, and returns once none is running. It is called once.
+func (g *gate) close() {
+	if g.state.Add(gateClosed) > gateClosed {
+		<-g.empty
 	}
 }

@@ -36,6 +36,9 @@ type txKey struct{ *Registry }
 // View runs f on one snapshot: what was committed when View was called, and nothing that comes later. f runs once; its
 // error, or panic, is passed on as it is. Inside f use tx: the registry's own methods with f's context give ErrNested.
 func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
+	if f == nil {
+		return failed("view", "", invalid("a nil callback"))
+	}
 	if err := r.enter(ctx); err != nil {
 		return failed("view", "", err)
 	}
@@ -62,6 +65,9 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 // nil, and undone when it returns an error, panics, or ctx has ended by then. f runs once; its error, or panic, is passed
 // on as it is. Inside f use tx: the registry's own methods with f's context give ErrNested.
 func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
+	if f == nil {
+		return failed("update", "", invalid("a nil callback"))
+	}
 	if err := r.enter(ctx); err != nil {
 		return failed("update", "", err)
 	}
@@ -77,10 +83,7 @@ func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *T
 			return own
 		}
 		tx.finish()
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return stx.Commit()
+		return stx.Commit(ctx)
 	})
 	if own != nil {
 		return own

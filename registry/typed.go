@@ -30,6 +30,9 @@ func Modify[T any](
 	ctx context.Context, w Writer, key string, f func(current T, exists bool) (T, error),
 ) (T, error) {
 	var next, zero T
+	if f == nil {
+		return zero, failed("modify", key, invalid("a nil callback"))
+	}
 	err := w.update(ctx, func(ctx context.Context, tx *Tx) error {
 		current, exists, err := TryGet[T](ctx, tx, key)
 		if err != nil {

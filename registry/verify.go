@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -126,11 +127,16 @@ func (v *verification) config(ctx context.Context, q db.DBTX) error {
 		for _, row := range rows {
 			v.report.Config++
 			v.configRow(row)
-			first = row.Key + "\x00" // the next key that there can be
 		}
 		if len(rows) < verifyPage {
 			break
 		}
+		next := rows[len(rows)-1].Key + "\x00" // the next key that there can be
+		if next <= first {
+			v.found(SubjectConfig, next, "keys that are no text follow, and were not looked at")
+			break
+		}
+		first = next
 	}
 	misnumbered, err := queries.ListMisnumberedConfig(ctx, q)
 	v.misnumbered(SubjectConfig, misnumbered)
@@ -150,6 +156,11 @@ func (v *verification) configRow(row db.Config) {
 }
 
 func (v *verification) log(ctx context.Context, q db.DBTX) error {
+	if _, err := queries.GetRegistry(ctx, q); errors.Is(err, sql.ErrNoRows) {
+		v.found("database", "", "the registry's own row is missing")
+	} else if err != nil {
+		return err
+	}
 	bounds, err := queries.GetLogBounds(ctx, q)
 	if err != nil {
 		return err

@@ -18,9 +18,15 @@ CREATE TABLE migrations (
 CREATE TABLE registry (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
     id        TEXT    NOT NULL,                -- 16 random bytes, lowercase hex; copies of a file share it
-    log_limit INTEGER NOT NULL DEFAULT 100000 CHECK (log_limit >= 1)
+    log_limit INTEGER NOT NULL DEFAULT 100000 CHECK (typeof(log_limit) = 'integer' AND log_limit >= 1)
 );
 INSERT INTO registry (one, id) VALUES (1, lower(hex(randomblob(16))));
+CREATE TRIGGER registry_update BEFORE UPDATE OF one, id ON registry WHEN NEW.one <> OLD.one OR NEW.id IS NOT OLD.id BEGIN
+    SELECT RAISE(ABORT, 'registry: its id stays');
+END;
+CREATE TRIGGER registry_delete BEFORE DELETE ON registry BEGIN
+    SELECT RAISE(ABORT, 'registry: its row stays');
+END;
 
 -- The change log. Its newest row is the registry's revision and is never removed, so revisions never repeat.
 CREATE TABLE changes (
@@ -44,8 +50,9 @@ CREATE TRIGGER changes_update BEFORE UPDATE ON changes BEGIN
     SELECT RAISE(ABORT, 'changes: append-only');
 END;
 CREATE TRIGGER changes_delete BEFORE DELETE ON changes
-WHEN OLD.revision = (SELECT max(revision) FROM changes) BEGIN
-    SELECT RAISE(ABORT, 'changes: the newest row stays');
+WHEN OLD.revision = (SELECT max(revision) FROM changes)
+  OR EXISTS (SELECT 1 FROM changes WHERE revision = OLD.revision - 1) BEGIN
+    SELECT RAISE(ABORT, 'changes: the oldest go first, and the newest stays');
 END;
 -- In steps of 64, so that most writes touch only the end of the log.
 CREATE TRIGGER changes_compact AFTER INSERT ON changes WHEN NEW.revision % 64 = 0 BEGIN
@@ -53,21 +60,29 @@ CREATE TRIGGER changes_compact AFTER INSERT ON changes WHEN NEW.revision % 64 = 
 END;
 
 -- modules. A row's identity is its id and its rowid: REPLACE would remove the row that holds a taken rowid, and UPDATE
--- OR REPLACE the row that holds a taken id, without a trace in the log, so both stay as they are.
+-- OR REPLACE the row that holds a taken id, without a trace in the log, so both stay as they are. (Before an insert
+-- SQLite gives a rowid that it will assign as -1: no row may have that one.)
 CREATE TRIGGER modules_insert_identity BEFORE INSERT ON modules
-WHEN NEW.id IS NULL OR EXISTS (SELECT 1 FROM modules WHERE rowid = NEW.rowid AND id IS NOT NEW.id) BEGIN
-    SELECT RAISE(ABORT, 'modules: a row needs an id and a rowid of its own');
+WHEN typeof(NEW.id) <> 'text' OR EXISTS (SELECT 1 FROM modules WHERE rowid = NEW.rowid AND id IS NOT NEW.id) BEGIN
+    SELECT RAISE(ABORT, 'modules: a row needs an id that is text, and a rowid of its own');
 END;
 CREATE TRIGGER modules_update_identity BEFORE UPDATE ON modules
-WHEN NEW.id IS NOT OLD.id OR NEW.rowid <> OLD.rowid BEGIN
-    SELECT RAISE(ABORT, 'modules: a row keeps its id (delete and insert)');
+WHEN typeof(NEW.id) <> 'text' OR NEW.id IS NOT OLD.id OR NEW.rowid <> OLD.rowid BEGIN
+    SELECT RAISE(ABORT, 'modules: a row keeps its id, which is text (delete and insert)');
 END;
 -- A writer that knows about revisions has set the next one already; for the others, oxide-k among them, the trigger does.
+-- That assignment is an update too, the one that is no change: it gives the row the revision that the log's newest row,
+-- about this very row, has.
 CREATE TRIGGER modules_insert AFTER INSERT ON modules BEGIN
+    SELECT RAISE(ABORT, 'modules: rowids are not negative') WHERE NEW.rowid < 0;
     INSERT INTO changes (subject, key, op, at) VALUES ('module', NEW.id, 'put', NEW.updated_at);
     UPDATE modules SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
 END;
-CREATE TRIGGER modules_update AFTER UPDATE OF name, version, kind, state, description, updated_at ON modules BEGIN
+CREATE TRIGGER modules_update AFTER UPDATE ON modules
+WHEN NEW.revision = OLD.revision OR NOT EXISTS (
+    SELECT 1 FROM changes
+    WHERE revision = NEW.revision AND subject = 'module' AND key = NEW.id AND revision = (SELECT max(revision) FROM changes)
+) BEGIN
     INSERT INTO changes (subject, key, op, at) VALUES ('module', NEW.id, 'put', NEW.updated_at);
     UPDATE modules SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
 END;
@@ -78,18 +93,23 @@ END;
 
 -- config: the same.
 CREATE TRIGGER config_insert_identity BEFORE INSERT ON config
-WHEN NEW.key IS NULL OR EXISTS (SELECT 1 FROM config WHERE rowid = NEW.rowid AND key IS NOT NEW.key) BEGIN
-    SELECT RAISE(ABORT, 'config: a row needs a key and a rowid of its own');
+WHEN typeof(NEW.key) <> 'text' OR EXISTS (SELECT 1 FROM config WHERE rowid = NEW.rowid AND key IS NOT NEW.key) BEGIN
+    SELECT RAISE(ABORT, 'config: a row needs a key that is text, and a rowid of its own');
 END;
 CREATE TRIGGER config_update_identity BEFORE UPDATE ON config
-WHEN NEW.key IS NOT OLD.key OR NEW.rowid <> OLD.rowid BEGIN
-    SELECT RAISE(ABORT, 'config: a row keeps its key (delete and insert)');
+WHEN typeof(NEW.key) <> 'text' OR NEW.key IS NOT OLD.key OR NEW.rowid <> OLD.rowid BEGIN
+    SELECT RAISE(ABORT, 'config: a row keeps its key, which is text (delete and insert)');
 END;
 CREATE TRIGGER config_insert AFTER INSERT ON config BEGIN
+    SELECT RAISE(ABORT, 'config: rowids are not negative') WHERE NEW.rowid < 0;
     INSERT INTO changes (subject, key, op, at) VALUES ('config', NEW.key, 'put', NEW.updated_at);
     UPDATE config SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
 END;
-CREATE TRIGGER config_update AFTER UPDATE OF value, updated_at ON config BEGIN
+CREATE TRIGGER config_update AFTER UPDATE ON config
+WHEN NEW.revision = OLD.revision OR NOT EXISTS (
+    SELECT 1 FROM changes
+    WHERE revision = NEW.revision AND subject = 'config' AND key = NEW.key AND revision = (SELECT max(revision) FROM changes)
+) BEGIN
     INSERT INTO changes (subject, key, op, at) VALUES ('config', NEW.key, 'put', NEW.updated_at);
     UPDATE config SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
 END;

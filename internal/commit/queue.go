@@ -41,7 +41,7 @@ func (q *Queue) Do(ctx context.Context, write func(*sql.Conn) error) error {
 		if err := write(tx.Conn()); err != nil {
 			return err
 		}
-		return tx.Commit()
+		return tx.Commit(context.WithoutCancel(ctx))
 	})
 }
 

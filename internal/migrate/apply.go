@@ -57,7 +57,7 @@ func run(ctx context.Context, tx *sqlite.Tx, c core, m Pending) error {
 		if sqlite.IsNotAuthorized(err) {
 			return refuse(ErrSet, "%s: %s begins, ends or leaves the transaction, which is the registry's", m.Set, m.Name)
 		}
-		return fmt.Errorf("%s: %s: %w", m.Set, m.Name, err)
+		return failedRun(m, err)
 	}
 	if m.Set == CoreName {
 		return nil
@@ -69,10 +69,28 @@ func run(ctx context.Context, tx *sqlite.Tx, c core, m Pending) error {
 	if diff := after.differences(before); len(diff) > 0 {
 		return refuse(ErrSet, "%s: %s changes the registry's own tables: %s", m.Set, m.Name, strings.Join(diff, ", "))
 	}
+	for _, name := range before.others {
+		if !strings.HasPrefix(name, m.Set) && !slices.Contains(after.others, name) {
+			return refuse(ErrSet, "%s: %s drops %s, which is not the set's", m.Set, m.Name, name)
+		}
+	}
 	for _, name := range after.others {
 		if !strings.HasPrefix(name, m.Set) && !slices.Contains(before.others, name) {
 			return refuse(ErrSet, "%s: %s makes %s: its name must start with the set's", m.Set, m.Name, name)
 		}
 	}
 	return nil
+}
+
+// failedRun says whose fault it is that a migration failed: the set's, where its SQL or its constraints did; the file's,
+// where the core's did, which ran on every other file.
+func failedRun(m Pending, err error) error {
+	err = fmt.Errorf("%s: %s: %w", m.Set, m.Name, err)
+	if !sqlite.IsStatementError(err) {
+		return err
+	}
+	if m.Set == CoreName {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return fmt.Errorf("%w: %w", ErrSet, err)
 }

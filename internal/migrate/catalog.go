@@ -14,6 +14,7 @@ import (
 // catalog is what a database holds, as far as the registry cares.
 type catalog struct {
 	tables   map[string][]column          // of the core's names only
+	unique   map[string][]string          // table -> its unique indexes and primary key, of the core's tables only
 	triggers map[string]map[string]string // table -> trigger -> definition, of the core's tables only
 	others   []string                     // further tables and views
 }
@@ -29,7 +30,7 @@ type column struct {
 
 // readCatalog lists the database. coreTables says which tables are looked at closely.
 func readCatalog(ctx context.Context, q db.DBTX, coreTables func(name string) bool) (catalog, error) {
-	c := catalog{tables: map[string][]column{}, triggers: map[string]map[string]string{}}
+	c := catalog{tables: map[string][]column{}, unique: map[string][]string{}, triggers: map[string]map[string]string{}}
 	rows, err := db.New().ListCatalog(ctx, q)
 	if err != nil {
 		return catalog{}, err
@@ -39,6 +40,9 @@ func readCatalog(ctx context.Context, q db.DBTX, coreTables func(name string) bo
 		switch {
 		case row.Type == "table" && coreTables(name):
 			if c.tables[name], err = readColumns(ctx, q, name); err != nil {
+				return catalog{}, err
+			}
+			if c.unique[name], err = readUnique(ctx, q, name); err != nil {
 				return catalog{}, err
 			}
 		case row.Type == "table" || row.Type == "view":
@@ -53,22 +57,65 @@ func readCatalog(ctx context.Context, q db.DBTX, coreTables func(name string) bo
 	return c, nil
 }
 
-func readColumns(ctx context.Context, q db.DBTX, table string) (_ []column, err error) {
-	rows, err := q.QueryContext(ctx, fmt.Sprintf("PRAGMA table_xinfo(%q)", table))
+func readColumns(ctx context.Context, q db.DBTX, table string) (columns []column, err error) {
+	err = eachRow(ctx, q, fmt.Sprintf("PRAGMA table_xinfo(%q)", table), func(scan func(...any) error) error {
+		var id int
+		var c column
+		err := scan(&id, &c.name, &c.kind, &c.notNull, &c.defaultValue, &c.primaryKey, &c.hidden)
+		columns = append(columns, c)
+		return err
+	})
+	return columns, err
+}
+
+// readUnique describes what REPLACE would remove other rows for: each unique index by its columns and how they compare.
+// The names do not matter. An index that is not unique changes nothing, and is left out.
+func readUnique(ctx context.Context, q db.DBTX, table string) (found []string, err error) {
+	var names, kinds []string
+	err = eachRow(ctx, q, fmt.Sprintf("PRAGMA index_list(%q)", table), func(scan func(...any) error) error {
+		var seq, unique, partial int
+		var name, origin string
+		err := scan(&seq, &name, &unique, &origin, &partial)
+		if unique == 1 {
+			names, kinds = append(names, name), append(kinds, fmt.Sprintf("%s partial=%d", origin, partial))
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var columns []column
-	for rows.Next() {
-		var id int
-		var c column
-		if err := rows.Scan(&id, &c.name, &c.kind, &c.notNull, &c.defaultValue, &c.primaryKey, &c.hidden); err != nil {
+	for i, name := range names {
+		text := kinds[i]
+		err := eachRow(ctx, q, fmt.Sprintf("PRAGMA index_xinfo(%q)", name), func(scan func(...any) error) error {
+			var seq, id, descending, key int
+			var column, collation sql.NullString
+			err := scan(&seq, &id, &column, &descending, &collation, &key)
+			if key == 1 {
+				text += fmt.Sprintf(", %s %s", column.String, collation.String)
+			}
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
-		columns = append(columns, c)
+		found = append(found, text)
 	}
-	return columns, rows.Err()
+	slices.Sort(found)
+	return found, nil
+}
+
+func eachRow(ctx context.Context, q db.DBTX, pragma string, row func(scan func(...any) error) error) error {
+	rows, err := q.QueryContext(ctx, pragma)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // differences is what c lacks of want, or has otherwise, in words: tables with their columns, and triggers by their
@@ -82,6 +129,8 @@ func (c catalog) differences(want catalog) []string {
 			found = append(found, fmt.Sprintf("table %s is missing", table))
 		case !slices.Equal(columns, want.tables[table]):
 			found = append(found, fmt.Sprintf("table %s has other columns", table))
+		case !slices.Equal(c.unique[table], want.unique[table]):
+			found = append(found, fmt.Sprintf("table %s has other unique indexes", table))
 		}
 		for _, name := range slices.Sorted(maps.Keys(want.triggers[table])) {
 			definition, ok := c.triggers[table][name]

@@ -78,7 +78,8 @@ func (c core) examine(ctx context.Context, q db.DBTX, id int64, found catalog) (
 		if diff := found.differences(c.versions[c.last]); len(diff) > 0 {
 			return nil, refuse(ErrNotRegistry, "its application_id is 0 and %s", strings.Join(diff, ", "))
 		}
-		return nil, refuse(ErrCorrupt, "its application_id is 0, want %d", ApplicationID)
+		// As after a dump and restore, which keeps everything else.
+		return nil, refuse(ErrCorrupt, "its application_id is 0, set it with PRAGMA application_id = %d", ApplicationID)
 	}
 	if err := checkEncoding(ctx, q, ErrCorrupt); err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (c core) examineOxide(ctx context.Context, q db.DBTX, found catalog) error 
 		}
 	}
 	if _, ok := found.tables["config"]; !ok {
-		found.tables["config"] = want.tables["config"] // migration 1 makes it
+		found.tables["config"], found.unique["config"] = want.tables["config"], want.unique["config"] // migration 1 makes it
 	}
 	if diff := found.differences(want); len(diff) > 0 {
 		return refuse(ErrNotRegistry, "it looks like oxide-k's, but %s", strings.Join(diff, ", "))

@@ -1,9 +1,11 @@
 package migrate
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
@@ -62,6 +64,9 @@ func load(name string, fsys fs.FS) (Set, error) {
 		number, err := strconv.ParseInt(match[1], 10, 64)
 		if err != nil {
 			return err
+		}
+		if bytes.IndexByte(text, 0) >= 0 { // SQLite would stop reading there
+			return fmt.Errorf("%s holds a NUL", file)
 		}
 		sum := sha256.Sum256(text)
 		set.Migrations = append(set.Migrations, Migration{

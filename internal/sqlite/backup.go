@@ -17,8 +17,8 @@ func Backup(ctx context.Context, readers *sql.DB, w Wait, path string) (err erro
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(path); err == nil {
-		return &os.PathError{Op: "backup", Path: path, Err: os.ErrExist}
+	if err := checkFree(path); err != nil {
+		return err
 	}
 	dir := filepath.Dir(path)
 	temp, err := os.CreateTemp(dir, ".stateregistry-*") // 0600
@@ -35,11 +35,29 @@ func Backup(ctx context.Context, readers *sql.DB, w Wait, path string) (err erro
 	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
+	if err := checkFree(path); err != nil {
+		return err
+	}
 	// A link, unlike a rename, fails where the name is taken.
 	if err := os.Link(temp.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// checkFree returns fs.ErrExist where the name is taken, and where a journal of an earlier database of that name was left
+// behind: SQLite would play it into the copy.
+func checkFree(path string) error {
+	for _, suffix := range []string{"", "-wal", "-journal", "-shm"} {
+		_, err := os.Lstat(path + suffix)
+		if err == nil {
+			return &os.PathError{Op: "backup", Path: path + suffix, Err: os.ErrExist}
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // diskVFS is SQLite's default layer for files. A backup names it, since that of a database in memory would go there too.

@@ -27,6 +27,12 @@ func IsInterrupt(err error) bool { return hasCode(err, sqlite3.ErrInterrupt) }
 // IsNotAuthorized reports whether err says that a statement did what WithoutTransactionControl forbids.
 func IsNotAuthorized(err error) bool { return hasCode(err, sqlite3.ErrAuth) }
 
+// IsStatementError reports whether err says that a statement was wrong, or met a constraint: nothing that comes from
+// outside of the database.
+func IsStatementError(err error) bool {
+	return hasCode(err, sqlite3.ErrError) || hasCode(err, sqlite3.ErrConstraint) || hasCode(err, sqlite3.ErrMismatch)
+}
+
 // IsRefusedCommit reports whether err says that a statement tried to commit what only Tx.Commit may.
 func IsRefusedCommit(err error) bool {
 	var e sqlite3.Error

@@ -11,7 +11,8 @@ import (
 // conn is the driver's connection, and knows of the Tx that is on it.
 type conn struct {
 	*sqlite3.SQLiteConn
-	state atomic.Int32
+	state      atomic.Int32
+	restricted atomic.Bool // Tx.WithoutTransactionControl
 }
 
 // The states of a conn.
@@ -40,8 +41,24 @@ func newConn(raw *sqlite3.SQLiteConn) *conn {
 		}
 		return 0
 	})
+	raw.RegisterAuthorizer(c.authorize)
 	raw.RegisterRollbackHook(func() { c.state.CompareAndSwap(standing, over) })
 	return c
+}
+
+// authorize is asked about each statement that is compiled. Temporary tables, views and triggers are refused: one with
+// the name of a table of the file would take its place in every later statement of this connection, the registry's own
+// among them.
+func (c *conn) authorize(action int, _, _, _ string) int {
+	switch action {
+	case sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_CREATE_TEMP_VIEW, sqlite3.SQLITE_CREATE_TEMP_TRIGGER:
+		return sqlite3.SQLITE_DENY
+	case sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH:
+		if c.restricted.Load() {
+			return sqlite3.SQLITE_DENY
+		}
+	}
+	return sqlite3.SQLITE_OK
 }
 
 // BeginTx implements driver.ConnBeginTx for Tx.SQL: the transaction is there already, and ends by Tx's own statements.

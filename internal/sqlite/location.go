@@ -45,16 +45,16 @@ func Locate(path string) (Location, error) {
 // IsMemory reports whether the database lives in memory.
 func (l Location) IsMemory() bool { return l.memory != "" }
 
-// Exists reports whether the file is there. A database in memory never is, before its first connection.
-func (l Location) Exists() (bool, error) {
+// Stat says which file is there now, nil where none is. A database in memory has none.
+func (l Location) Stat() (os.FileInfo, error) {
 	if l.IsMemory() {
-		return false, nil
+		return nil, nil
 	}
-	_, err := os.Stat(l.path)
+	info, err := os.Stat(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return nil, nil
 	}
-	return err == nil, err
+	return info, err
 }
 
 // String is the path, for messages.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -26,39 +27,39 @@ const stmtCacheSize = 128
 // journalSizeLimit is what a WAL that grew in one large transaction is cut back to, in bytes.
 const journalSizeLimit = 64 << 20
 
-// OpenWriter opens the one connection that writes, and switches the database to WAL (in memory there is none). It
-// creates the file if it is missing, readable by its owner only. It waits for locks as w says.
+// OpenWriter opens the one connection that writes. It creates the file if it is missing, readable by its owner only, and
+// changes nothing in one that is there. It waits for locks as w says.
 func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 	params := s.params()
-	params.Set("mode", "rwc")
-	if !s.Location.IsMemory() {
-		if exists, err := s.Location.Exists(); err != nil {
-			return nil, err
-		} else if !exists {
-			template, remove, err := s.Location.template()
-			if err != nil {
-				return nil, err
-			}
-			defer remove()
-			params.Set("modeof", template)
-		}
-	}
+	params.Set("mode", "rw")
 	pragmas := []string{fmt.Sprintf("PRAGMA journal_size_limit = %d", journalSizeLimit)}
 	if s.Location.IsMemory() {
 		pragmas = append(pragmas, "PRAGMA cache_spill = OFF") // a spill would need all readers gone, before the commit does
-	}
-	c := s.connector(params, pragmas...)
-	pool := sql.OpenDB(c)
-	pool.SetMaxOpenConns(1)
-	pool.SetMaxIdleConns(1)
-	if err := w.Retry(ctx, func() error { return useWAL(ctx, pool, s.Location) }); err != nil {
-		_ = pool.Close()
+		params.Set("mode", "rwc")
+	} else if err := s.Location.create(ctx, w); err != nil {
 		return nil, err
 	}
-	// A connection that has to be replaced later must not look for the template, which is gone by then.
-	params.Del("modeof")
-	c.dsn = s.Location.uri(params)
+	pool := sql.OpenDB(s.connector(params, pragmas...))
+	pool.SetMaxOpenConns(1)
+	pool.SetMaxIdleConns(1)
+	if err := w.Retry(ctx, func() error { return connect(ctx, pool) }); err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
 	return pool, nil
+}
+
+// UseWAL switches the database to WAL, if it is not there yet; in memory there is none. It waits for locks as w says.
+func UseWAL(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
+	return w.Retry(ctx, func() error {
+		var mode string
+		if err := writer.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+			return err
+		}
+		if !l.IsMemory() && !strings.EqualFold(mode, "wal") {
+			return fmt.Errorf("journal mode stays %q: the file system or the SQLite library has no WAL", mode)
+		}
+		return nil
+	})
 }
 
 // OpenReaders opens the connections that read, and cannot write.
@@ -107,15 +108,31 @@ func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func
 	return err
 }
 
-func useWAL(ctx context.Context, pool *sql.DB, l Location) error {
-	var mode string
-	if err := pool.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+// create makes the file, if it is missing, as SQLite makes one: empty.
+func (l Location) create(ctx context.Context, w Wait) error {
+	if info, err := l.Stat(); err != nil || info != nil {
 		return err
 	}
-	if !l.IsMemory() && !strings.EqualFold(mode, "wal") {
-		return fmt.Errorf("journal mode stays %q: the file system or the SQLite library has no WAL", mode)
+	template, remove, err := l.template()
+	if err != nil {
+		return err
 	}
-	return nil
+	defer remove()
+	s := Settings{Location: l}
+	params := s.params()
+	params.Set("mode", "rwc")
+	params.Set("modeof", template)
+	pool := sql.OpenDB(s.connector(params))
+	return errors.Join(w.Retry(ctx, func() error { return connect(ctx, pool) }), pool.Close())
+}
+
+// connect makes the pool open a connection.
+func connect(ctx context.Context, pool *sql.DB) error {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // params are the driver's and SQLite's, the same for every connection. Waiting is Wait's business, hence no busy timeout.

@@ -6,12 +6,10 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // ErrCommitUnknown is what Commit returns where the commit may or may not have reached the disk.
-var ErrCommitUnknown = errors.New("the commit may or may not have reached the disk")
+var ErrCommitUnknown = errors.New("the disk failed during the commit")
 
 // ErrGone is Standing's word on a transaction that was ended before its time: by SQLite, or by a statement.
 var ErrGone = errors.New("the transaction was rolled back")
@@ -96,16 +94,16 @@ func (tx *Tx) Standing() error {
 	return nil
 }
 
-// Commit makes the transaction's changes durable. Where another connection's readers hold that off (in memory only) it
-// waits. On an error nothing was committed, except for ErrCommitUnknown. Either way the transaction is over; Release
+// Commit makes the transaction's changes durable. Where readers of a database without a WAL hold that off it waits, until
+// ctx ends or the limit has passed; what has reached the disk is not taken back by ctx. On an error nothing was committed, except for ErrCommitUnknown. Either way the transaction is over; Release
 // must follow.
-func (tx *Tx) Commit() error {
+func (tx *Tx) Commit(ctx context.Context) error {
 	tx.settle()
 	if err := tx.Standing(); err != nil {
 		return err
 	}
 	tx.raw.state.Store(committing)
-	err := tx.wait.Retry(context.Background(), func() error {
+	err := tx.wait.Retry(ctx, func() error {
 		_, err := tx.conn.ExecContext(context.Background(), "COMMIT")
 		return err
 	})
@@ -140,13 +138,7 @@ func (tx *Tx) Release() {
 // WithoutTransactionControl runs f with BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ATTACH and DETACH refused on the connection
 // (IsNotAuthorized).
 func (tx *Tx) WithoutTransactionControl(f func() error) error {
-	tx.raw.RegisterAuthorizer(func(action int, _, _, _ string) int {
-		switch action {
-		case sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH:
-			return sqlite3.SQLITE_DENY
-		}
-		return sqlite3.SQLITE_OK
-	})
-	defer tx.raw.RegisterAuthorizer(nil)
+	tx.raw.restricted.Store(true)
+	defer tx.raw.restricted.Store(false)
 	return f()
 }

@@ -38,7 +38,7 @@ CREATE TABLE modules (
 CREATE TABLE registry (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
     id        TEXT    NOT NULL,                -- 16 random bytes, lowercase hex; copies of a file share it
-    log_limit INTEGER NOT NULL DEFAULT 100000 CHECK (log_limit >= 1)
+    log_limit INTEGER NOT NULL DEFAULT 100000 CHECK (typeof(log_limit) = 'integer' AND log_limit >= 1)
 );
 -- trigger changes_compact
 CREATE TRIGGER changes_compact AFTER INSERT ON changes WHEN NEW.revision % 64 = 0 BEGIN
@@ -46,14 +46,14 @@ CREATE TRIGGER changes_compact AFTER INSERT ON changes WHEN NEW.revision % 64 = 
 END;
 -- trigger changes_delete
 CREATE TRIGGER changes_delete BEFORE DELETE ON changes
-WHEN OLD.revision = (SELECT max(revision) FROM changes) BEGIN
-    SELECT RAISE(ABORT, 'changes: the newest row stays');
+WHEN OLD.revision = (SELECT max(revision) FROM changes)
+  OR EXISTS (SELECT 1 FROM changes WHERE revision = OLD.revision - 1) BEGIN
+    SELECT RAISE(ABORT, 'changes: the oldest go first, and the newest stays');
 END;
 -- trigger changes_insert
-CREATE TRIGGER changes_insert AFTER INSERT ON changes
-WHEN NEW.revision <> (SELECT max(revision) FROM changes)
-  OR (NEW.revision > 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE revision = NEW.revision - 1)) BEGIN
-    SELECT RAISE(ABORT, 'changes: revisions are consecutive');
+CREATE TRIGGER changes_insert BEFORE INSERT ON changes
+WHEN NEW.revision > 0 AND NEW.revision <> (SELECT coalesce(max(revision), 0) + 1 FROM changes) BEGIN
+    SELECT RAISE(ABORT, 'changes: append-only, revisions are consecutive');
 END;
 -- trigger changes_update
 CREATE TRIGGER changes_update BEFORE UPDATE ON changes BEGIN
@@ -66,23 +66,28 @@ CREATE TRIGGER config_delete AFTER DELETE ON config BEGIN
 END;
 -- trigger config_insert
 CREATE TRIGGER config_insert AFTER INSERT ON config BEGIN
+    SELECT RAISE(ABORT, 'config: rowids are not negative') WHERE NEW.rowid < 0;
     INSERT INTO changes (subject, key, op, at) VALUES ('config', NEW.key, 'put', NEW.updated_at);
     UPDATE config SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
 END;
 -- trigger config_insert_identity
 CREATE TRIGGER config_insert_identity BEFORE INSERT ON config
-WHEN NEW.key IS NULL OR EXISTS (SELECT 1 FROM config WHERE rowid = NEW.rowid AND key IS NOT NEW.key) BEGIN
-    SELECT RAISE(ABORT, 'config: a row needs a key and a rowid of its own');
+WHEN typeof(NEW.key) <> 'text' OR EXISTS (SELECT 1 FROM config WHERE rowid = NEW.rowid AND key IS NOT NEW.key) BEGIN
+    SELECT RAISE(ABORT, 'config: a row needs a key that is text, and a rowid of its own');
 END;
 -- trigger config_update
-CREATE TRIGGER config_update AFTER UPDATE OF value, updated_at ON config BEGIN
+CREATE TRIGGER config_update AFTER UPDATE ON config
+WHEN NEW.revision = OLD.revision OR NOT EXISTS (
+    SELECT 1 FROM changes
+    WHERE revision = NEW.revision AND subject = 'config' AND key = NEW.key AND revision = (SELECT max(revision) FROM changes)
+) BEGIN
     INSERT INTO changes (subject, key, op, at) VALUES ('config', NEW.key, 'put', NEW.updated_at);
     UPDATE config SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
 END;
 -- trigger config_update_identity
 CREATE TRIGGER config_update_identity BEFORE UPDATE ON config
-WHEN NEW.key IS NOT OLD.key OR NEW.rowid <> OLD.rowid BEGIN
-    SELECT RAISE(ABORT, 'config: a row keeps its key (delete and insert)');
+WHEN typeof(NEW.key) <> 'text' OR NEW.key IS NOT OLD.key OR NEW.rowid <> OLD.rowid BEGIN
+    SELECT RAISE(ABORT, 'config: a row keeps its key, which is text (delete and insert)');
 END;
 -- trigger modules_delete
 CREATE TRIGGER modules_delete AFTER DELETE ON modules BEGIN
@@ -91,23 +96,36 @@ CREATE TRIGGER modules_delete AFTER DELETE ON modules BEGIN
 END;
 -- trigger modules_insert
 CREATE TRIGGER modules_insert AFTER INSERT ON modules BEGIN
+    SELECT RAISE(ABORT, 'modules: rowids are not negative') WHERE NEW.rowid < 0;
     INSERT INTO changes (subject, key, op, at) VALUES ('module', NEW.id, 'put', NEW.updated_at);
     UPDATE modules SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
 END;
 -- trigger modules_insert_identity
 CREATE TRIGGER modules_insert_identity BEFORE INSERT ON modules
-WHEN NEW.id IS NULL OR EXISTS (SELECT 1 FROM modules WHERE rowid = NEW.rowid AND id IS NOT NEW.id) BEGIN
-    SELECT RAISE(ABORT, 'modules: a row needs an id and a rowid of its own');
+WHEN typeof(NEW.id) <> 'text' OR EXISTS (SELECT 1 FROM modules WHERE rowid = NEW.rowid AND id IS NOT NEW.id) BEGIN
+    SELECT RAISE(ABORT, 'modules: a row needs an id that is text, and a rowid of its own');
 END;
 -- trigger modules_update
-CREATE TRIGGER modules_update AFTER UPDATE OF name, version, kind, state, description, updated_at ON modules BEGIN
+CREATE TRIGGER modules_update AFTER UPDATE ON modules
+WHEN NEW.revision = OLD.revision OR NOT EXISTS (
+    SELECT 1 FROM changes
+    WHERE revision = NEW.revision AND subject = 'module' AND key = NEW.id AND revision = (SELECT max(revision) FROM changes)
+) BEGIN
     INSERT INTO changes (subject, key, op, at) VALUES ('module', NEW.id, 'put', NEW.updated_at);
     UPDATE modules SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
 END;
 -- trigger modules_update_identity
 CREATE TRIGGER modules_update_identity BEFORE UPDATE ON modules
-WHEN NEW.id IS NOT OLD.id OR NEW.rowid <> OLD.rowid BEGIN
-    SELECT RAISE(ABORT, 'modules: a row keeps its id (delete and insert)');
+WHEN typeof(NEW.id) <> 'text' OR NEW.id IS NOT OLD.id OR NEW.rowid <> OLD.rowid BEGIN
+    SELECT RAISE(ABORT, 'modules: a row keeps its id, which is text (delete and insert)');
+END;
+-- trigger registry_delete
+CREATE TRIGGER registry_delete BEFORE DELETE ON registry BEGIN
+    SELECT RAISE(ABORT, 'registry: its row stays');
+END;
+-- trigger registry_update
+CREATE TRIGGER registry_update BEFORE UPDATE OF one, id ON registry WHEN NEW.one <> OLD.one OR NEW.id IS NOT OLD.id BEGIN
+    SELECT RAISE(ABORT, 'registry: its id stays');
 END;
 -- columns of changes: cid, name, type, not null, default, primary key, hidden
 --   "0" "revision" "INTEGER" "0" NULL "1" "0"
