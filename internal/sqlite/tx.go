@@ -95,8 +95,8 @@ func (tx *Tx) Standing() error {
 }
 
 // Commit makes the transaction's changes durable. Where readers of a database without a WAL hold that off it waits, until
-// ctx ends or the limit has passed; what has reached the disk is not taken back by ctx. On an error nothing was committed, except for ErrCommitUnknown. Either way the transaction is over; Release
-// must follow.
+// ctx ends or the limit has passed. On an error nothing was committed, except for ErrCommitUnknown. Either way the
+// transaction is over; Release must follow.
 func (tx *Tx) Commit(ctx context.Context) error {
 	tx.settle()
 	if err := tx.Standing(); err != nil {
