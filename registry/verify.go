@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -37,12 +38,15 @@ func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
 	v := verification{}
 	err := r.View(ctx, func(ctx context.Context, tx *Tx) error {
 		for _, step := range []func(context.Context, db.DBTX) error{
-			v.integrity, v.guards, v.modules, v.config, v.log,
+			v.integrity, v.guards, v.types, v.modules, v.config, v.log,
 		} {
 			err := step(ctx, tx)
-			if sqlite.IsCorrupt(err) { // that is a finding, and the next step may have others
+			switch {
+			case err == nil:
+			case sqlite.IsCorrupt(err), ctx.Err() == nil && len(v.report.Problems) > 0:
+				// That is a finding, or comes of one, as of a NULL where text must be. The next step may have others.
 				v.found("database", "", err.Error())
-			} else if err != nil {
+			default:
 				return err
 			}
 		}
@@ -98,6 +102,22 @@ func (v *verification) guards(ctx context.Context, q db.DBTX) error {
 	return err
 }
 
+// types finds the rows that Go's types, or a page's end, would hide from the steps that follow.
+func (v *verification) types(ctx context.Context, q db.DBTX) error {
+	ids, err := queries.ListUntypedModules(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		v.found(SubjectModule, id, "its id is no text")
+	}
+	keys, err := queries.ListUntypedConfig(ctx, q)
+	for _, key := range keys {
+		v.found(SubjectConfig, key, "its key or its value is no text")
+	}
+	return err
+}
+
 func (v *verification) modules(ctx context.Context, q db.DBTX) error {
 	rows, err := queries.ListModules(ctx, q)
 	if err != nil {
@@ -119,6 +139,7 @@ func (v *verification) modules(ctx context.Context, q db.DBTX) error {
 
 func (v *verification) config(ctx context.Context, q db.DBTX) error {
 	for first := ""; ; {
+		began := first
 		rows, err := queries.ListConfigPage(ctx, q, db.ListConfigPageParams{First: first, PageSize: verifyPage})
 		if err != nil {
 			return err
@@ -128,8 +149,8 @@ func (v *verification) config(ctx context.Context, q db.DBTX) error {
 			v.configRow(row)
 			first = row.Key + "\x00" // the next key that there can be
 		}
-		if len(rows) < verifyPage {
-			break
+		if len(rows) < verifyPage || first <= began {
+			break // keys that are no text come after all others, and would bring the first of them back
 		}
 	}
 	misnumbered, err := queries.ListMisnumberedConfig(ctx, q)
@@ -150,6 +171,11 @@ func (v *verification) configRow(row db.Config) {
 }
 
 func (v *verification) log(ctx context.Context, q db.DBTX) error {
+	if _, err := queries.GetRegistry(ctx, q); errors.Is(err, sql.ErrNoRows) {
+		v.found("database", "", "table registry has no row: the change log is never compacted")
+	} else if err != nil {
+		return err
+	}
 	bounds, err := queries.GetLogBounds(ctx, q)
 	if err != nil {
 		return err
