@@ -196,6 +196,8 @@ func (s *refusalSuite) TestDamagedSchemas() {
 		"config has a new column":   {"ALTER TABLE config ADD COLUMN owner TEXT", "config"},
 		"changes has another name":  {"ALTER TABLE changes RENAME COLUMN op TO what", "changes"},
 		"registry has a new column": {"ALTER TABLE registry ADD COLUMN owner TEXT", "registry"},
+		"ledger without a number":   {"UPDATE migrations SET number = 'two' WHERE number = 2", "migrations"},
+		"ledger lacks a column":     {"ALTER TABLE migrations RENAME COLUMN checksum TO sum", "migrations"},
 		"ledger has a new column":   {"ALTER TABLE migrations ADD COLUMN owner TEXT", "migrations"},
 	}
 	for _, table := range []string{"modules", "config", "changes", "registry", "migrations"} {
