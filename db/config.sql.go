@@ -178,6 +178,37 @@ func (q *Queries) ListMisnumberedConfig(ctx context.Context, db DBTX) ([]string,
 	return items, nil
 }
 
+const listUntypedConfig = `-- name: ListUntypedConfig :many
+SELECT CAST(coalesce(config.key, '') AS TEXT) AS config_key
+FROM config
+WHERE typeof(config.key) <> 'text' OR typeof(config.value) <> 'text'
+ORDER BY config.key
+`
+
+// Entries whose key or value is no text. Such a key sorts after all text and equals none: no reader finds it.
+func (q *Queries) ListUntypedConfig(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.QueryContext(ctx, listUntypedConfig)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var config_key string
+		if err := rows.Scan(&config_key); err != nil {
+			return nil, err
+		}
+		items = append(items, config_key)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const upsertConfig = `-- name: UpsertConfig :one
 INSERT INTO config (key, value, updated_at, revision)
 VALUES (?1, ?2, ?3, (SELECT coalesce(max(changes.revision), 0) + 1 FROM changes))

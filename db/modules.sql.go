@@ -129,6 +129,37 @@ func (q *Queries) ListModules(ctx context.Context, db DBTX) ([]Module, error) {
 	return items, nil
 }
 
+const listUntypedModules = `-- name: ListUntypedModules :many
+SELECT CAST(coalesce(modules.id, '') AS TEXT) AS module_id
+FROM modules
+WHERE typeof(modules.id) <> 'text'
+ORDER BY modules.id
+`
+
+// Modules whose id is no text. It sorts after all text and equals none: no reader finds it.
+func (q *Queries) ListUntypedModules(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.QueryContext(ctx, listUntypedModules)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var module_id string
+		if err := rows.Scan(&module_id); err != nil {
+			return nil, err
+		}
+		items = append(items, module_id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setModuleState = `-- name: SetModuleState :one
 UPDATE modules
 SET state      = ?1,

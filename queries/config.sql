@@ -44,3 +44,10 @@ WHERE CASE
     ELSE changes.subject <> 'config' OR changes.op <> 'put' OR changes.key <> config.key
     END
 ORDER BY config.key;
+
+-- Entries whose key or value is no text. Such a key sorts after all text and equals none: no reader finds it.
+-- name: ListUntypedConfig :many
+SELECT CAST(coalesce(config.key, '') AS TEXT) AS config_key
+FROM config
+WHERE typeof(config.key) <> 'text' OR typeof(config.value) <> 'text'
+ORDER BY config.key;

@@ -38,12 +38,15 @@ func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
 	v := verification{}
 	err := r.View(ctx, func(ctx context.Context, tx *Tx) error {
 		for _, step := range []func(context.Context, db.DBTX) error{
-			v.integrity, v.guards, v.modules, v.config, v.log,
+			v.integrity, v.guards, v.types, v.modules, v.config, v.log,
 		} {
 			err := step(ctx, tx)
-			if sqlite.IsCorrupt(err) { // that is a finding, and the next step may have others
+			switch {
+			case err == nil:
+			case sqlite.IsCorrupt(err), ctx.Err() == nil && len(v.report.Problems) > 0:
+				// That is a finding, or comes of one, as of a NULL where text must be. The next step may have others.
 				v.found("database", "", err.Error())
-			} else if err != nil {
+			default:
 				return err
 			}
 		}
@@ -99,6 +102,22 @@ func (v *verification) guards(ctx context.Context, q db.DBTX) error {
 	return err
 }
 
+// types finds the rows that Go's types, or a page's end, would hide from the steps that follow.
+func (v *verification) types(ctx context.Context, q db.DBTX) error {
+	ids, err := queries.ListUntypedModules(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		v.found(SubjectModule, id, "its id is no text")
+	}
+	keys, err := queries.ListUntypedConfig(ctx, q)
+	for _, key := range keys {
+		v.found(SubjectConfig, key, "its key or its value is no text")
+	}
+	return err
+}
+
 func (v *verification) modules(ctx context.Context, q db.DBTX) error {
 	rows, err := queries.ListModules(ctx, q)
 	if err != nil {
@@ -133,8 +152,7 @@ func (v *verification) config(ctx context.Context, q db.DBTX) error {
 		}
 		next := rows[len(rows)-1].Key + "\x00" // the next key that there can be
 		if next <= first {
-			v.found(SubjectConfig, next, "keys that are no text follow, and were not looked at")
-			break
+			break // keys that are no text, which come after all others, and would come again
 		}
 		first = next
 	}

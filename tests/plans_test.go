@@ -28,6 +28,12 @@ var intendedPlans = map[string]map[string]string{
 	"ListMisnumberedConfig": {
 		"SCAN config USING INDEX sqlite_autoindex_config_1": "Verify looks at every entry",
 	},
+	"ListUntypedModules": {
+		"SCAN modules USING COVERING INDEX sqlite_autoindex_modules_1": "Verify looks at every module",
+	},
+	"ListUntypedConfig": {
+		"SCAN config USING INDEX sqlite_autoindex_config_1": "Verify looks at every entry",
+	},
 	"GetLogBounds": {
 		"SCAN changes": "Verify counts the change log",
 	},

@@ -84,6 +84,12 @@ func queryCases() map[string]queryCase {
 			require.NoError(t, err)
 			require.Equal(t, []string{"echo"}, ids)
 		},
+		"ListUntypedModules": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			mustExec(t, ctx, tx, "INSERT INTO modules VALUES (x'61', '', '', '', '', NULL, '', 0)")
+			ids, err := q.ListUntypedModules(ctx, tx)
+			require.NoError(t, err)
+			require.Equal(t, []string{"a"}, ids)
+		},
 		"UpsertConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			for i, key := range []string{"the key", "greeting"} { // one that is new, and one that is there
 				revision, err := q.UpsertConfig(ctx, tx, db.UpsertConfigParams{Key: key, Value: `"the value"`, UpdatedAt: moment})
@@ -137,6 +143,13 @@ func queryCases() map[string]queryCase {
 			keys, err := q.ListMisnumberedConfig(ctx, tx)
 			require.NoError(t, err)
 			require.Equal(t, []string{"greeting"}, keys)
+		},
+		"ListUntypedConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			mustExec(t, ctx, tx, "UPDATE config SET value = x'31' WHERE key = 'greeting'")
+			mustExec(t, ctx, tx, "INSERT INTO config (key, value, updated_at) VALUES (x'61', '1', '')")
+			keys, err := q.ListUntypedConfig(ctx, tx)
+			require.NoError(t, err)
+			require.Equal(t, []string{"greeting", "a"}, keys)
 		},
 		"GetRevision": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			revision, err := q.GetRevision(ctx, tx)

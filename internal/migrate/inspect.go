@@ -2,9 +2,11 @@ package migrate
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
 
 // Status is what Inspect found in a database that it accepts.
@@ -89,6 +91,10 @@ func (c core) examine(ctx context.Context, q db.DBTX, id int64, found catalog) (
 	}
 	rows, err := db.New().ListMigrations(ctx, q)
 	if err != nil {
+		other := !slices.Equal(found.tables[ledger], c.versions[c.last].tables[ledger])
+		if other || !sqlite.IsSQLite(err) { // the latter: database/sql met a value of another type
+			return nil, refuse(ErrCorrupt, "table %s cannot be read: %v", ledger, err)
+		}
 		return nil, err
 	}
 	applied := map[string][]db.Migration{}

@@ -6,6 +6,12 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
+// IsSQLite reports whether err came from SQLite at all.
+func IsSQLite(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e)
+}
+
 // IsBusy reports whether err is SQLite's word that another connection holds a lock: waiting may help.
 func IsBusy(err error) bool { return hasCode(err, sqlite3.ErrBusy) || hasCode(err, sqlite3.ErrLocked) }
 

@@ -1,0 +1,130 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"github.com/oxide-k/stateregistry/registry"
+)
+
+// Files whose bytes changed on the disk.
+func TestFlips(t *testing.T) {
+	runInFileModes(t, func() *flipSuite { return &flipSuite{} })
+}
+
+type flipSuite struct{ fileSuite }
+
+const pageSize = 4096
+
+// createLarge makes a registry of many pages.
+func (s *flipSuite) createLarge() string {
+	path := s.create("whole.db")
+	reg := s.open(path)
+	s.Require().NoError(reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
+		for i := range 300 {
+			if _, err := tx.SetConfig(ctx, fmt.Sprintf("key/%03d", i), fmt.Sprintf("value %d", i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	s.Require().NoError(reg.Close())
+	return path
+}
+
+// check opens a damaged file and looks at all of it.
+func (s *flipSuite) check(path string, opts ...registry.Option) error {
+	reg, err := s.tryOpen(path, opts...)
+	if err != nil {
+		return err
+	}
+	_, err = reg.Verify(s.T().Context())
+	return errors.Join(err, reg.Close())
+}
+
+func (s *flipSuite) TestADamagedPageIsFound() {
+	whole, err := os.ReadFile(s.createLarge())
+	s.Require().NoError(err)
+	s.Require().Greater(len(whole), 8*pageSize)
+	for page := range len(whole) / pageSize {
+		header := page * pageSize // the b-tree's header: kind of page, free blocks, number of cells
+		if page == 0 {
+			header = 100
+		}
+		data := append([]byte{}, whole...)
+		for i := range 8 {
+			data[header+i] ^= 0xff
+		}
+		for name, opts := range map[string][]registry.Option{"open": nil, "read-only": {registry.WithReadOnly()}} {
+			s.Run(fmt.Sprintf("page %d, %s", page+1, name), func() {
+				s.Require().NoError(os.WriteFile(s.file("x.db"), data, 0o600))
+				s.Require().ErrorIs(s.check(s.file("x.db"), opts...), registry.ErrCorrupt)
+			})
+		}
+	}
+}
+
+func (s *flipSuite) TestZeroedPagesAreFound() {
+	whole, err := os.ReadFile(s.createLarge())
+	s.Require().NoError(err)
+	for page := 1; page < len(whole)/pageSize; page++ {
+		s.Run(fmt.Sprint(page+1), func() {
+			data := append([]byte{}, whole...)
+			clear(data[page*pageSize : (page+1)*pageSize])
+			s.Require().NoError(os.WriteFile(s.file("x.db"), data, 0o600))
+			s.Require().ErrorIs(s.check(s.file("x.db")), registry.ErrCorrupt)
+		})
+	}
+}
+
+// A flipped bit may hit free space, or make a value into another value: SQLite keeps no checksums. Whatever it hits,
+// there is an answer, it is one of ours, and what Verify lets pass can be read.
+func (s *flipSuite) TestAnyFlippedBitHasAClearAnswer() {
+	whole, err := os.ReadFile(s.createLarge())
+	s.Require().NoError(err)
+	seed := randomSeed(s.T())
+	s.T().Logf("%s=%d", seedVar, seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	answers := map[error]int{}
+	path := s.file("x.db")
+	for range 300 {
+		at := random.IntN(len(whole))
+		if random.IntN(3) == 0 {
+			at = random.IntN(pageSize) // the header and the schema are what Open looks at
+		}
+		bit := byte(1) << random.IntN(8)
+		data := append([]byte{}, whole...)
+		data[at] ^= bit
+		_, _ = os.Remove(path+"-wal"), os.Remove(path+"-shm")
+		s.Require().NoError(os.WriteFile(path, data, 0o600))
+		answers[s.answer(path, at, bit)]++
+	}
+	s.T().Log(answers)
+}
+
+func (s *flipSuite) answer(path string, at int, bit byte) error {
+	reg, err := s.tryOpen(path)
+	if err == nil {
+		defer func() { s.Require().NoError(reg.Close()) }()
+		if _, err = reg.Verify(s.T().Context()); err == nil {
+			_, err := reg.ListConfig(s.T().Context(), "")
+			s.Require().NoError(err, "byte %d, bit %#x", at, bit)
+			_, err = reg.ListModules(s.T().Context())
+			s.Require().NoError(err, "byte %d, bit %#x", at, bit)
+			return nil
+		}
+	}
+	for _, known := range []error{
+		registry.ErrCorrupt, registry.ErrNotRegistry, registry.ErrNewerSchema, registry.ErrMigrationChanged, registry.ErrReadOnly,
+	} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	s.Require().NoError(err, "byte %d, bit %#x: no sentinel of ours", at, bit)
+	return err
+}

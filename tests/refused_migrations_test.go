@@ -1,0 +1,77 @@
+package tests
+
+import (
+	"fmt"
+
+	"github.com/oxide-k/stateregistry/registry"
+)
+
+// The refusals that are about what was migrated, and by whom.
+
+func (s *refusalSuite) TestNewerSchemas() {
+	whole := s.create("whole.db", registry.WithMigrations("notes", notesV1))
+	const row = `INSERT INTO migrations VALUES ('%s', %d, '%05[2]d_later.sql', 'abc', '2026-01-01T00:00:00+00:00')`
+	for name, statement := range map[string]string{
+		"core":      fmt.Sprintf(row, "core", 999),
+		"core next": fmt.Sprintf(row, "core", 3),
+		"subsystem": fmt.Sprintf(row, "notes", 2),
+	} {
+		s.Run(name, func() {
+			path := s.file("x.db")
+			copyFile(s.T(), whole, path)
+			sqliteExec(s.T(), path, statement)
+			s.requireRefused(path, registry.ErrNewerSchema, registry.WithMigrations("notes", notesV1))
+		})
+	}
+}
+
+func (s *refusalSuite) TestMigrationsThatChanged() {
+	both := files{"00002_a.sql": "CREATE TABLE notes_a (id)", "00004_b.sql": "CREATE TABLE notes_b (id)"}
+	whole := s.create("whole.db", registry.WithMigrations("notes", both.fs()))
+	for name, set := range map[string]files{
+		"text":           {"00002_a.sql": "CREATE TABLE notes_a (id, more)", "00004_b.sql": both["00004_b.sql"]},
+		"white space":    {"00002_a.sql": both["00002_a.sql"] + "\n", "00004_b.sql": both["00004_b.sql"]},
+		"removed":        {"00004_b.sql": both["00004_b.sql"]},
+		"renumbered":     {"00003_a.sql": both["00002_a.sql"], "00004_b.sql": both["00004_b.sql"]},
+		"inserted below": both.with("00003_c.sql", "CREATE TABLE notes_c (id)"),
+		"swapped":        {"00002_a.sql": both["00004_b.sql"], "00004_b.sql": both["00002_a.sql"]},
+	} {
+		s.Run(name, func() {
+			path := s.file("x.db")
+			copyFile(s.T(), whole, path)
+			s.requireRefused(path, registry.ErrMigrationChanged, registry.WithMigrations("notes", set.fs()))
+		})
+	}
+	s.Run("core's own", func() {
+		path := s.file("x.db")
+		copyFile(s.T(), whole, path)
+		sqliteExec(s.T(), path, "UPDATE migrations SET checksum = 'abc' WHERE set_name = 'core' AND number = 1")
+		s.requireRefused(path, registry.ErrMigrationChanged)
+	})
+	s.Run("only a file's name is no change", func() {
+		path := s.file("x.db")
+		copyFile(s.T(), whole, path)
+		renamed := files{"00002_other.sql": both["00002_a.sql"], "00004_b.sql": both["00004_b.sql"]}
+		requireFilled(s.T(), s.open(path, registry.WithMigrations("notes", renamed.fs())))
+	})
+	s.Run("a set that is not given is ignored", func() {
+		path := s.file("x.db")
+		copyFile(s.T(), whole, path)
+		requireFilled(s.T(), s.open(path))
+	})
+}
+
+func (s *refusalSuite) TestReadOnlyDoesNotMigrate() {
+	path := s.file("x.db")
+	copyFile(s.T(), oxidePlain, path)
+	before := folder(s.T(), s.dir)
+	_, err := s.tryOpen(path, registry.WithReadOnly())
+	s.Require().ErrorIs(err, registry.ErrOldSchema)
+	s.Require().Equal(before, folder(s.T(), s.dir))
+
+	path = s.create("current.db")
+	hash := folder(s.T(), s.dir)["current.db"]
+	_, err = s.tryOpen(path, registry.WithReadOnly(), registry.WithMigrations("notes", notesV1))
+	s.Require().ErrorIs(err, registry.ErrOldSchema)
+	s.Require().Equal(hash, folder(s.T(), s.dir)["current.db"])
+}
