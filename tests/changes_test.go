@@ -173,14 +173,17 @@ func (s *changeSuite) TestLogIsBounded() {
 	for _, limit := range []int64{1, 63, 64, 65, 100} {
 		s.Run(fmt.Sprint(limit), func() {
 			reg := s.fresh(registry.WithLogLimit(limit))
-			for range 20 {
-				s.write(reg, 50)
-				oldest, newest, entries := s.bounds(reg)
-				s.Require().EqualValues(newest-oldest+1, entries)
-				s.Require().LessOrEqual(int64(entries), limit+63)
-				s.Require().GreaterOrEqual(int64(entries), min(limit, newest))
+			s.write(reg, 63)
+			for range 15 { // the log is at its longest before a revision that 64 divides, and at its shortest there
+				for _, n := range []int{1, 62, 1} {
+					s.write(reg, n)
+					oldest, newest, entries := s.bounds(reg)
+					s.Require().EqualValues(newest-oldest+1, entries)
+					s.Require().LessOrEqual(int64(entries), limit+63)
+					s.Require().GreaterOrEqual(int64(entries), min(limit, newest))
+				}
 			}
-			s.Require().EqualValues(1000, s.revision(reg))
+			s.Require().EqualValues(1023, s.revision(reg))
 		})
 	}
 }
