@@ -175,7 +175,7 @@ func (s *transactionEndSuite) TestAPreparedStatementEndsWithItsTransaction() {
 // while the callback returns an error: whatever they wrote must be gone with it.
 func (s *transactionEndSuite) TestNothingSlipsOutOfATransactionThatReturns() {
 	own := errors.New("own")
-	for range 30 {
+	for range 20 {
 		var writers sync.WaitGroup
 		err := s.reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
 			stmt, err := tx.PrepareContext(ctx, insertRow)

@@ -1,0 +1,235 @@
+package commit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/suite"
+
+	"github.com/oxide-k/stateregistry/internal/sqlite"
+)
+
+func TestQueue(t *testing.T) { suite.Run(t, &queueSuite{}) }
+
+type queueSuite struct {
+	suite.Suite
+	queue   *Queue
+	readers *sql.DB
+}
+
+// patience is when a call that should have returned is taken for one that hangs.
+const patience = 20 * time.Second
+
+func (s *queueSuite) SetupTest() {
+	location, err := sqlite.Locate(filepath.Join(s.T().TempDir(), "a.db"))
+	s.Require().NoError(err)
+	settings := sqlite.Settings{Location: location}
+	wait := sqlite.Wait{Limit: 50 * time.Millisecond}
+	writer, err := sqlite.OpenWriter(s.T().Context(), settings, wait)
+	s.Require().NoError(err)
+	_, err = writer.ExecContext(s.T().Context(), "CREATE TABLE t (a)")
+	s.Require().NoError(err)
+	s.queue = NewQueue(writer, wait)
+	s.readers = sqlite.OpenReaders(settings)
+}
+
+func (s *queueSuite) TearDownTest() {
+	s.Require().NoError(s.readers.Close())
+	if s.queue != nil {
+		s.Require().NoError(s.queue.Close())
+	}
+}
+
+func insert(conn *sql.Conn) error {
+	_, err := conn.ExecContext(context.Background(), "INSERT INTO t VALUES (1)")
+	return err
+}
+
+// holds requires that n rows were committed, and that the queue takes another write.
+func (s *queueSuite) holds(n int) {
+	count := func() (rows int) {
+		s.Require().NoError(s.readers.QueryRowContext(s.T().Context(), "SELECT count(*) FROM t").Scan(&rows))
+		return rows
+	}
+	s.Require().Equal(n, count())
+	s.Require().NoError(s.queue.Do(s.T().Context(), insert))
+	s.Require().Equal(n+1, count())
+}
+
+func (s *queueSuite) wait(done <-chan struct{}) {
+	select {
+	case <-done:
+	case <-time.After(patience):
+		s.Require().FailNow("it hangs")
+	}
+}
+
+// hold takes the turn until release is called.
+func (s *queueSuite) hold() (release func()) {
+	taken, leave, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		s.NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
+			close(taken)
+			<-leave
+			return tx.Commit()
+		}))
+	}()
+	s.wait(taken)
+	return func() {
+		close(leave)
+		s.wait(done)
+	}
+}
+
+func (s *queueSuite) TestOneWriteAtATime() {
+	s.queue.wait.Limit = time.Minute
+	var running atomic.Int32
+	var group sync.WaitGroup
+	alone := func(conn *sql.Conn) error {
+		s.EqualValues(1, running.Add(1))
+		defer running.Add(-1)
+		runtime.Gosched()
+		return insert(conn)
+	}
+	for i := range 64 {
+		group.Go(func() {
+			if i%2 == 0 {
+				s.NoError(s.queue.Do(s.T().Context(), alone))
+				return
+			}
+			s.NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
+				if err := alone(tx.Conn()); err != nil {
+					return err
+				}
+				return tx.Commit()
+			}))
+		})
+	}
+	group.Wait()
+	s.holds(64)
+}
+
+func (s *queueSuite) TestAnErrorRollsBackAndIsPassedOn() {
+	own := errors.New("own")
+	s.Require().Same(own, s.queue.Do(s.T().Context(), func(conn *sql.Conn) error {
+		s.Require().NoError(insert(conn))
+		return own
+	}))
+	s.Require().Same(own, s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
+		s.Require().NoError(insert(tx.Conn()))
+		return own
+	}))
+	s.holds(0)
+}
+
+func (s *queueSuite) TestWhatIsNotCommittedIsRolledBack() {
+	s.Require().NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error { return insert(tx.Conn()) }))
+	s.holds(0)
+}
+
+func (s *queueSuite) TestAPanicLeavesTheQueueUsable() {
+	s.Require().PanicsWithValue("cause", func() {
+		_ = s.queue.Do(s.T().Context(), func(conn *sql.Conn) error {
+			s.Require().NoError(insert(conn))
+			panic("cause")
+		})
+	})
+	s.Require().PanicsWithValue("cause", func() {
+		_ = s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
+			s.Require().NoError(insert(tx.Conn()))
+			panic("cause")
+		})
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.queue.Exclusive(s.T().Context(), func(*sqlite.Tx) error { runtime.Goexit(); return nil })
+	}()
+	s.wait(done)
+	s.holds(0)
+}
+
+func (s *queueSuite) TestAContextThatEndsWhileItWaitsWithdrawsTheWrite() {
+	s.queue.wait.Limit = time.Minute
+	release := s.hold()
+	ctx, cancel := context.WithTimeout(s.T().Context(), 5*time.Millisecond)
+	defer cancel()
+	s.Require().ErrorIs(s.queue.Do(ctx, insert), context.DeadlineExceeded)
+	s.Require().ErrorIs(s.queue.Do(ctx, insert), context.DeadlineExceeded, "it has ended before")
+	release()
+	s.Require().ErrorIs(s.queue.Exclusive(ctx, nil), context.DeadlineExceeded)
+	s.holds(0)
+}
+
+func (s *queueSuite) TestAContextThatEndsDuringTheWriteIsTooLate() {
+	ctx, cancel := context.WithCancel(s.T().Context())
+	s.Require().NoError(s.queue.Do(ctx, func(conn *sql.Conn) error {
+		cancel()
+		return insert(conn)
+	}))
+	s.holds(1)
+}
+
+func (s *queueSuite) TestTheLimitEndsTheWaitForATurn() {
+	release := s.hold()
+	s.Require().ErrorIs(s.queue.Do(s.T().Context(), insert), ErrTimeout)
+	release()
+	s.holds(0)
+}
+
+func (s *queueSuite) TestTheTurnIsTakenWithoutALimitToo() {
+	s.queue.wait.Limit = 0
+	s.holds(0)
+	release := s.hold()
+	s.Require().ErrorIs(s.queue.Do(s.T().Context(), insert), ErrTimeout)
+	release()
+}
+
+func (s *queueSuite) TestCloseWaitsForTheWriteThatRunsAndRefusesTheOthers() {
+	s.queue.wait.Limit = time.Minute
+	queue := s.queue
+	s.queue = nil
+	taken, waiting := make(chan struct{}), make(chan error)
+	closed := make(chan struct{})
+	var returned atomic.Bool
+	s.Require().NoError(queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
+		for range 4 {
+			go func() { waiting <- queue.Do(s.T().Context(), insert) }()
+		}
+		go func() {
+			defer close(closed)
+			close(taken)
+			s.NoError(queue.Close())
+			s.True(returned.Load(), "Close came back during a write")
+		}()
+		s.wait(taken)
+		for range 4 {
+			s.ErrorIs(<-waiting, ErrClosed)
+		}
+		s.Require().NoError(insert(tx.Conn()))
+		returned.Store(true)
+		return tx.Commit()
+	}))
+	s.wait(closed)
+	s.Require().ErrorIs(queue.Do(s.T().Context(), insert), ErrClosed)
+	var rows int
+	s.Require().NoError(s.readers.QueryRowContext(s.T().Context(), "SELECT count(*) FROM t").Scan(&rows))
+	s.Require().Equal(1, rows)
+}
+
+func (s *queueSuite) TestAWriteThatEndsItsTransactionIsNoSuccess() {
+	s.Require().ErrorIs(s.queue.Do(s.T().Context(), func(conn *sql.Conn) error {
+		s.Require().NoError(insert(conn))
+		_, err := conn.ExecContext(context.Background(), "ROLLBACK")
+		return err
+	}), sqlite.ErrGone)
+	s.holds(0)
+}

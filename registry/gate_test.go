@@ -1,0 +1,62 @@
+package registry
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func newGate() *gate { return &gate{empty: make(chan struct{}, 1)} }
+
+func TestGateClosesOnceAndRefusesCallsFromThenOn(t *testing.T) {
+	g := newGate()
+	require.NoError(t, g.enter())
+	require.NoError(t, g.enter())
+	g.leave()
+	g.leave()
+	require.True(t, g.close())
+	require.False(t, g.close())
+	require.ErrorIs(t, g.enter(), ErrClosed)
+	require.ErrorIs(t, g.enter(), ErrClosed)
+	require.False(t, g.close())
+}
+
+// TestGateClosesWhenTheLastCallHasLeft closes among many calls, again and again: none is running once close is back.
+func TestGateClosesWhenTheLastCallHasLeft(t *testing.T) {
+	for range 200 {
+		g := newGate()
+		var running atomic.Int64
+		var callers, closers sync.WaitGroup
+		var closed, first atomic.Int64
+		for range 8 {
+			require.NoError(t, g.enter()) // so that close has to wait, and to count
+			callers.Go(func() {
+				running.Add(1)
+				runtime.Gosched()
+				running.Add(-1)
+				g.leave()
+				for g.enter() == nil {
+					running.Add(1)
+					runtime.Gosched()
+					running.Add(-1)
+					g.leave()
+				}
+			})
+		}
+		for range 2 {
+			closers.Go(func() {
+				if g.close() {
+					first.Add(1)
+					closed.Store(running.Load())
+				}
+			})
+		}
+		closers.Wait()
+		callers.Wait()
+		require.EqualValues(t, 1, first.Load(), "one of the two closed it")
+		require.Zero(t, closed.Load(), "calls that were running when close came back")
+	}
+}
