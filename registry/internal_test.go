@@ -70,7 +70,7 @@ func TestOnlyAConflictNamesARevision(t *testing.T) {
 
 func TestJSONKindsCarryNoLiteral(t *testing.T) {
 	for met, want := range map[string]string{
-		"number 123": "number", "number": "number", "string": "string", "array": "array", "": "",
+		"number 123": "number", "number": "number", "string": "string", "array": "array", "": "value", "s3cret": "value",
 	} {
 		require.Equal(t, want, jsonKind(met))
 	}
@@ -95,6 +95,14 @@ func TestTheReplacementCharacterIsToldFromABadByte(t *testing.T) {
 		"\"\ufffd\"": false, `""`: false,
 	} {
 		require.True(t, json.Valid([]byte(text)))
-		require.Equal(t, bad, replacesInvalidUTF8([]byte(text)), text)
+		require.Equal(t, bad, hasEscapedReplacement([]byte(text)), text)
+		stored, err := encode(map[string]any{"good": "x", "raw": json.RawMessage(text)}, 1<<10)
+		require.NoError(t, err, "it came as JSON")
+		require.Contains(t, stored, text)
+		_, err = encode(struct {
+			Raw json.RawMessage
+			Bad []any
+		}{json.RawMessage(text), []any{1, map[string]string{"k": "\xff"}}}, 1<<10)
+		require.ErrorIs(t, err, ErrEncode)
 	}
 }

@@ -127,7 +127,9 @@ func (s *contextsSuite) TestTheLockTimeoutEndsTheWaitForALongUpdate() {
 	reg := s.impatient()
 	s.fill(reg)
 	before := s.revision(reg)
-	calls := append(s.writes(reg), call{"Update", func(ctx context.Context) error { return reg.Update(ctx, nil) }})
+	calls := append(s.writes(reg), call{"Update", func(ctx context.Context) error {
+		return reg.Update(ctx, func(context.Context, *registry.Tx) error { return nil })
+	}})
 	s.Require().NoError(reg.Update(s.T().Context(), func(context.Context, *registry.Tx) error {
 		for _, c := range calls {
 			s.Require().ErrorIs(c.run(s.T().Context()), registry.ErrBusy, c.name)

@@ -79,13 +79,13 @@ func queryCases() map[string]queryCase {
 			require.Equal(t, []string{"oxide-mirror"}, cells(t, ctx, tx, "SELECT id FROM modules"))
 		},
 		"ListMisnumberedModules": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			mustExec(t, ctx, tx, "UPDATE modules SET revision = 3 WHERE id = 'echo'")
+			withoutGuards(t, ctx, tx, revisionGuards, "UPDATE modules SET revision = 3 WHERE id = 'echo'")
 			ids, err := q.ListMisnumberedModules(ctx, tx)
 			require.NoError(t, err)
 			require.Equal(t, []string{"echo"}, ids)
 		},
 		"ListUntypedModules": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			mustExec(t, ctx, tx, "INSERT INTO modules VALUES (x'61', '', '', '', '', NULL, '', 0)")
+			withoutGuards(t, ctx, tx, identityGuards, "INSERT INTO modules VALUES (x'61', '', '', '', '', NULL, '', 0)")
 			ids, err := q.ListUntypedModules(ctx, tx)
 			require.NoError(t, err)
 			require.Equal(t, []string{"a"}, ids)
@@ -139,14 +139,14 @@ func queryCases() map[string]queryCase {
 			require.Equal(t, []string{"api/endpoint,max_threads"}, cells(t, ctx, tx, "SELECT group_concat(key) FROM (SELECT key FROM config ORDER BY key)"))
 		},
 		"ListMisnumberedConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			mustExec(t, ctx, tx, "UPDATE config SET revision = 1 WHERE key = 'greeting'")
+			withoutGuards(t, ctx, tx, revisionGuards, "UPDATE config SET revision = 1 WHERE key = 'greeting'")
 			keys, err := q.ListMisnumberedConfig(ctx, tx)
 			require.NoError(t, err)
 			require.Equal(t, []string{"greeting"}, keys)
 		},
 		"ListUntypedConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			mustExec(t, ctx, tx, "UPDATE config SET value = x'31' WHERE key = 'greeting'")
-			mustExec(t, ctx, tx, "INSERT INTO config (key, value, updated_at) VALUES (x'61', '1', '')")
+			withoutGuards(t, ctx, tx, identityGuards, "UPDATE config SET value = x'31' WHERE key = 'greeting'",
+				"INSERT INTO config (key, value, updated_at) VALUES (x'61', '1', '')")
 			keys, err := q.ListUntypedConfig(ctx, tx)
 			require.NoError(t, err)
 			require.Equal(t, []string{"greeting", "a"}, keys)
@@ -194,7 +194,7 @@ func queryCases() map[string]queryCase {
 			require.EqualValues(t, 2, rows[2].Number)
 		},
 		"GetRegistry": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			mustExec(t, ctx, tx, "UPDATE registry SET log_limit = 77, id = 'the id'")
+			withoutGuards(t, ctx, tx, identityGuards, "UPDATE registry SET log_limit = 77, id = 'the id'")
 			row, err := q.GetRegistry(ctx, tx)
 			require.NoError(t, err)
 			require.Equal(t, db.GetRegistryRow{ID: "the id", LogLimit: 77}, row)
@@ -202,6 +202,12 @@ func queryCases() map[string]queryCase {
 		"SetLogLimit": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			require.NoError(t, q.SetLogLimit(ctx, tx, 77))
 			require.Equal(t, []string{"1", "77"}, cells(t, ctx, tx, "SELECT one, log_limit FROM registry"))
+		},
+		"ProbeWrite": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			const all = "SELECT id, log_limit FROM registry"
+			before := cells(t, ctx, tx, all)
+			require.NoError(t, q.ProbeWrite(ctx, tx))
+			require.Equal(t, before, cells(t, ctx, tx, all))
 		},
 		"ListCatalog": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			const index = "CREATE INDEX an_index ON config (value)"

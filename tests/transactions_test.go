@@ -201,7 +201,7 @@ func (s *transactionsSuite) TestAnOpenUpdateHoldsReadersBackInMemoryOnly() {
 		value, err := registry.Get[int](ctx, reg, "held")
 		if s.mode.memory {
 			s.Require().ErrorIs(err, registry.ErrBusy)
-			s.Require().ErrorIs(reg.View(ctx, nil), registry.ErrBusy)
+			s.Require().ErrorIs(reg.View(ctx, func(context.Context, *registry.Tx) error { return nil }), registry.ErrBusy)
 		} else {
 			s.Require().NoError(err)
 			s.Require().Equal(1, value, "what is not committed is not seen")

@@ -23,7 +23,7 @@ func (s *verifySuite) requireFound(subject, key string, damage ...string) {
 	reg, err := s.tryOpen(path, registry.WithMigrations("notes", notesV1))
 	s.Require().NoError(err)
 	defer reg.Close()
-	sqliteExec(s.T(), path, damage...)
+	s.damage(path, damage)
 	report, err := reg.Verify(s.T().Context())
 	s.Require().ErrorIs(err, registry.ErrCorrupt)
 	s.Require().NotEmpty(report.Problems)
@@ -32,6 +32,21 @@ func (s *verifySuite) requireFound(subject, key string, damage ...string) {
 		s.Require().Equal(key, problem.Key, "%s", problem)
 		s.Require().NotEmpty(problem.Text)
 		s.Require().ErrorContains(err, report.Problems[0].String())
+	}
+}
+
+// damage runs the statements, past the guards that stand in their way.
+func (s *verifySuite) damage(path string, statements []string) {
+	s.T().Helper()
+	for _, statement := range statements {
+		switch {
+		case strings.Contains(statement, "TRIGGER"):
+			sqliteExec(s.T(), path, statement)
+		case strings.Contains(statement, "SET revision"):
+			sqliteDamage(s.T(), path, revisionGuards, statement)
+		default:
+			sqliteDamage(s.T(), path, identityGuards, statement)
+		}
 	}
 }
 
@@ -104,6 +119,7 @@ func (s *verifySuite) TestTheDatabase() {
 		"a hole in the change log":     {"UPDATE config SET value = '8' WHERE key = 'api/endpoint'", "DELETE FROM changes WHERE revision = 3"},
 		"a dropped trigger":            {"DROP TRIGGER config_delete"},
 		"a foreign trigger":            {"CREATE TRIGGER stranger AFTER INSERT ON config BEGIN SELECT 1; END"},
+		"a unique index":               {"CREATE UNIQUE INDEX stranger ON config (value)"},
 		"a new column":                 {"ALTER TABLE config ADD COLUMN owner TEXT"},
 		"a subsystem's lost reference": {"INSERT INTO notes (module) VALUES ('none')"},
 		"a lost module":                {"INSERT INTO notes (module) VALUES ('echo')", "DELETE FROM modules WHERE id = 'echo'"},
@@ -119,8 +135,8 @@ func (s *verifySuite) TestAllProblemsAreReported() {
 	reg, err := s.tryOpen(path)
 	s.Require().NoError(err)
 	defer reg.Close()
-	sqliteExec(s.T(), path, "UPDATE config SET value = 'no JSON'", "UPDATE modules SET kind = 'java', updated_at = 'never'",
-		"DELETE FROM changes WHERE revision = 2", "DROP TRIGGER modules_update")
+	s.damage(path, []string{"UPDATE config SET value = 'no JSON'", "UPDATE modules SET kind = 'java', updated_at = 'never'",
+		"DELETE FROM changes WHERE revision = 2", "DROP TRIGGER modules_update"})
 	report, err := reg.Verify(s.T().Context())
 	s.Require().ErrorIs(err, registry.ErrCorrupt)
 	found := map[string]bool{}
@@ -166,7 +182,7 @@ func (s *verifySuite) TestKeysAndValuesThatAreNoText() {
 				const rows = `INSERT INTO config (key, value, updated_at)
 					WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
 					SELECT CAST(printf('b%%05d', i) AS %s), '1', '2026-01-01T00:00:00Z' FROM n LIMIT %[1]d`
-				sqliteExec(s.T(), s.file("x.db"), fmt.Sprintf(rows, texts, "TEXT"), fmt.Sprintf(rows, blobs, "BLOB"))
+				s.damage(s.file("x.db"), []string{fmt.Sprintf(rows, texts, "TEXT"), fmt.Sprintf(rows, blobs, "BLOB")})
 				report, err := reg.Verify(s.T().Context())
 				s.Require().ErrorIs(err, registry.ErrCorrupt)
 				s.Require().Len(report.Problems, blobs)

@@ -34,6 +34,8 @@ func (s *queueSuite) SetupTest() {
 	wait := sqlite.Wait{Limit: 50 * time.Millisecond}
 	writer, err := sqlite.OpenWriter(s.T().Context(), settings, wait)
 	s.Require().NoError(err)
+	err = sqlite.UseWAL(s.T().Context(), writer, settings.Location, wait)
+	s.Require().NoError(err)
 	_, err = writer.ExecContext(s.T().Context(), "CREATE TABLE t (a)")
 	s.Require().NoError(err)
 	s.queue = NewQueue(writer, wait)
@@ -79,7 +81,7 @@ func (s *queueSuite) hold() (release func()) {
 		s.NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
 			close(taken)
 			<-leave
-			return tx.Commit()
+			return tx.Commit(context.Background())
 		}))
 	}()
 	s.wait(taken)
@@ -109,7 +111,7 @@ func (s *queueSuite) TestOneWriteAtATime() {
 				if err := alone(tx.Conn()); err != nil {
 					return err
 				}
-				return tx.Commit()
+				return tx.Commit(context.Background())
 			}))
 		})
 	}
@@ -216,7 +218,7 @@ func (s *queueSuite) TestCloseWaitsForTheWriteThatRunsAndRefusesTheOthers() {
 		}
 		s.Require().NoError(insert(tx.Conn()))
 		returned.Store(true)
-		return tx.Commit()
+		return tx.Commit(context.Background())
 	}))
 	s.wait(closed)
 	s.Require().ErrorIs(queue.Do(s.T().Context(), insert), ErrClosed)

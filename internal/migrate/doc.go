@@ -23,12 +23,12 @@ var (
 // passes it on says in words of its own what the cause is.
 type refusal struct {
 	cause  error
-	reason string
+	reason error
 }
 
-func (r *refusal) Error() string { return r.reason }
-func (r *refusal) Unwrap() error { return r.cause }
+func (r *refusal) Error() string   { return r.reason.Error() }
+func (r *refusal) Unwrap() []error { return []error{r.cause, r.reason} }
 
 func refuse(cause error, format string, args ...any) error {
-	return &refusal{cause: cause, reason: fmt.Sprintf(format, args...)}
+	return &refusal{cause: cause, reason: fmt.Errorf(format, args...)}
 }

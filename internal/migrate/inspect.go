@@ -93,7 +93,7 @@ func (c core) examine(ctx context.Context, q db.DBTX, id int64, found catalog) (
 	if err != nil {
 		other := !slices.Equal(found.tables[ledger], c.versions[c.last].tables[ledger])
 		if other || !sqlite.IsSQLite(err) { // the latter: database/sql met a value of another type
-			return nil, refuse(ErrCorrupt, "table %s cannot be read: %v", ledger, err)
+			return nil, refuse(ErrCorrupt, "table %s cannot be read: %w", ledger, err)
 		}
 		return nil, err
 	}

@@ -75,7 +75,7 @@ func load(name string, fsys fs.FS) (Set, error) {
 		return nil
 	})
 	if err != nil {
-		return Set{}, refuse(ErrSet, "%s: %v", name, err)
+		return Set{}, refuse(ErrSet, "%s: %w", name, err)
 	}
 	if len(set.Migrations) == 0 {
 		return Set{}, refuse(ErrSet, "%s: no file NNNNN_name.sql", name)

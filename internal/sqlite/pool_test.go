@@ -30,17 +30,17 @@ func TestAnyPathNamesItsFile(t *testing.T) {
 		require.NoError(t, err, name)
 		require.False(t, location.IsMemory())
 		require.Equal(t, path, location.String())
-		exists, err := location.Exists()
+		info, err := location.Stat()
 		require.NoError(t, err)
-		require.False(t, exists, name)
+		require.Nil(t, info, name)
 
 		writer, err := OpenWriter(t.Context(), Settings{Location: location}, short)
 		require.NoError(t, err, name)
 		_, err = writer.ExecContext(t.Context(), "CREATE TABLE t (a)")
 		require.NoError(t, err, name)
-		exists, err = location.Exists()
+		info, err = location.Stat()
 		require.NoError(t, err)
-		require.True(t, exists, name)
+		require.NotNil(t, info, name)
 		readers := OpenReaders(Settings{Location: location})
 		var n int
 		require.NoError(t, readers.QueryRowContext(t.Context(), "SELECT count(*) FROM sqlite_schema").Scan(&n), name)
@@ -80,7 +80,7 @@ func TestAPathBelowAFileIsAnError(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	location, err := Locate(filepath.Join(file, "below.db"))
 	require.NoError(t, err)
-	_, err = location.Exists()
+	_, err = location.Stat()
 	require.Error(t, err)
 	_, err = OpenWriter(t.Context(), Settings{Location: location}, short)
 	require.Error(t, err)
@@ -94,9 +94,9 @@ func TestEachDatabaseInMemoryIsItsOwn(t *testing.T) {
 	require.NotEqual(t, one, two)
 	require.True(t, one.IsMemory())
 	require.Equal(t, InMemory, one.String())
-	exists, err := one.Exists()
+	info, err := one.Stat()
 	require.NoError(t, err)
-	require.False(t, exists)
+	require.Nil(t, info)
 }
 
 func (s *databaseSuite) TestAFileIsItsOwnersAlone() {
@@ -153,7 +153,7 @@ func TestLookDoesNotCreateAMissingFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing.db")
 	location, err := Locate(path)
 	require.NoError(t, err)
-	require.Error(t, Look(t.Context(), location, short, func(*sql.Conn) error { return nil }))
+	require.Error(t, Look(t.Context(), location, short, true, func(*sql.Conn) error { return nil }))
 	require.NoFileExists(t, path)
 }
 
@@ -163,7 +163,7 @@ func (s *databaseSuite) TestLookPassesWhatInspectSays() {
 	}
 	own := errors.New("own")
 	calls := 0
-	err := Look(s.T().Context(), s.settings.Location, short, func(c *sql.Conn) error {
+	err := Look(s.T().Context(), s.settings.Location, short, true, func(c *sql.Conn) error {
 		calls++
 		_, err := c.ExecContext(context.Background(), "INSERT INTO t VALUES (1)")
 		s.Require().True(IsReadOnly(err), "%v", err)

@@ -35,6 +35,8 @@ func (s *databaseSuite) SetupTest() {
 	s.settings = Settings{Location: location}
 	s.writer, err = OpenWriter(s.T().Context(), s.settings, short)
 	s.Require().NoError(err)
+	err = UseWAL(s.T().Context(), s.writer, s.settings.Location, short)
+	s.Require().NoError(err)
 	s.exec(s.writer, "CREATE TABLE t (a)")
 	s.readers = OpenReaders(s.settings)
 }

@@ -27,7 +27,7 @@ func (s *databaseSuite) usable() {
 	before := s.rows()
 	for range 2 {
 		tx := s.begin()
-		s.Require().NoError(tx.Commit())
+		s.Require().NoError(tx.Commit(context.Background()))
 		tx.Release()
 	}
 	s.Require().Equal(before+2, s.rows())
@@ -37,13 +37,13 @@ func (s *databaseSuite) TestCommitKeepsAndRollbackUndoes() {
 	tx := s.begin()
 	tx.Rollback()
 	s.Require().ErrorIs(tx.Standing(), ErrGone)
-	s.Require().ErrorIs(tx.Commit(), ErrGone)
+	s.Require().ErrorIs(tx.Commit(context.Background()), ErrGone)
 	tx.Rollback()
 	tx.Release()
 	s.Require().Zero(s.rows())
 
 	tx = s.begin()
-	s.Require().NoError(tx.Commit())
+	s.Require().NoError(tx.Commit(context.Background()))
 	tx.Rollback()
 	tx.Release()
 	s.Require().Equal(1, s.rows())
@@ -66,7 +66,7 @@ func (s *databaseSuite) TestOnlyCommitCommits() {
 			s.Require().True(IsRefusedCommit(err), "%s: %v", text, err)
 		}
 		s.Require().ErrorIs(tx.Standing(), ErrGone, text)
-		s.Require().ErrorIs(tx.Commit(), ErrGone, text)
+		s.Require().ErrorIs(tx.Commit(context.Background()), ErrGone, text)
 		tx.Rollback()
 		tx.Release()
 		s.Require().Zero(s.rows(), text)
@@ -80,7 +80,7 @@ func (s *databaseSuite) TestATransactionThatAConflictRolledBackIsGone() {
 	_, err := tx.Conn().ExecContext(s.T().Context(), "INSERT OR ROLLBACK INTO t VALUES (1)")
 	s.Require().Error(err)
 	s.Require().ErrorIs(tx.Standing(), ErrGone)
-	s.Require().ErrorIs(tx.Commit(), ErrGone)
+	s.Require().ErrorIs(tx.Commit(context.Background()), ErrGone)
 	tx.Release()
 	s.Require().Zero(s.rows())
 }
@@ -90,13 +90,13 @@ func (s *databaseSuite) TestSavepointsDoNotEndATransaction() {
 	_, err := tx.Conn().ExecContext(s.T().Context(), "SAVEPOINT a; INSERT INTO t VALUES (2); ROLLBACK TO a; RELEASE a")
 	s.Require().NoError(err)
 	s.Require().NoError(tx.Standing())
-	s.Require().NoError(tx.Commit())
+	s.Require().NoError(tx.Commit(context.Background()))
 	tx.Release()
 	s.Require().Equal(1, s.rows())
 }
 
 func (s *databaseSuite) TestTheEndClosesWhatStatementsLeftOpen() {
-	for _, end := range []func(*Tx) error{(*Tx).Commit, func(tx *Tx) error { tx.Rollback(); return nil }} {
+	for _, end := range []func(*Tx) error{func(tx *Tx) error { return tx.Commit(context.Background()) }, func(tx *Tx) error { tx.Rollback(); return nil }} {
 		tx := s.begin()
 		s.insert(tx)
 		books, err := tx.SQL()
@@ -141,7 +141,7 @@ func (s *databaseSuite) TestReadersHoldCommitOffInMemory() {
 	s.Require().NoError(reader.Conn().QueryRowContext(s.T().Context(), "SELECT count(*) FROM t").Scan(&n))
 
 	tx := s.begin()
-	err = tx.Commit()
+	err = tx.Commit(context.Background())
 	tx.Release()
 	if !s.memory {
 		s.Require().NoError(err)
@@ -168,7 +168,7 @@ func (s *databaseSuite) TestOneWriterAtATime() {
 	cancel()
 	_, err = BeginWrite(cancelled, other, short)
 	s.Require().ErrorIs(err, context.Canceled)
-	s.Require().NoError(tx.Commit())
+	s.Require().NoError(tx.Commit(context.Background()))
 	tx.Release()
 	next, err := BeginWrite(s.T().Context(), other, short)
 	s.Require().NoError(err)
