@@ -102,7 +102,7 @@ func classify(err error) error {
 		{errors.Is(err, migrate.ErrCorrupt) || sqlite.IsCorrupt(err), ErrCorrupt},
 		{errors.Is(err, migrate.ErrNewer), ErrNewerSchema},
 		{errors.Is(err, migrate.ErrChanged), ErrMigrationChanged},
-		{errors.Is(err, migrate.ErrSet) || sqlite.IsTooBig(err), ErrInvalid},
+		{errors.Is(err, migrate.ErrSet) || sqlite.IsTooBig(err) || sqlite.IsNotAuthorized(err), ErrInvalid},
 		{errors.Is(err, sqlite.ErrCommitUnknown), ErrCommitUnknown},
 		{errors.Is(err, sqlite.ErrGone) || sqlite.IsRefusedCommit(err), ErrTxDone},
 		{errors.Is(err, commit.ErrClosed) || errors.Is(err, sql.ErrConnDone), ErrClosed},

@@ -157,7 +157,9 @@ func (r *Registry) migrate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := tx.Commit(ctx); err != nil {
+		if err := tx.Commit(ctx); sqlite.IsStatementError(err) { // a deferred constraint of a set's
+			return invalid("migrations: %w", err)
+		} else if err != nil {
 			return err
 		}
 		for _, m := range applied {

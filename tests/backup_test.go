@@ -150,6 +150,16 @@ func (s *backupSuite) TestAnExistingFileIsNeverOverwritten() {
 	s.Require().Equal(again, folder(s.T(), s.dir))
 }
 
+// SQLite would play the journal of an earlier database of that name into the copy.
+func (s *backupSuite) TestAJournalThatWasLeftBehindIsInTheWay() {
+	for _, suffix := range []string{"-wal", "-journal", "-shm"} {
+		s.Require().NoError(os.WriteFile(s.copied("x.db"+suffix), []byte("old"), 0o600))
+		s.Require().ErrorIs(s.reg.Backup(s.T().Context(), s.copied("x.db")), fs.ErrExist, suffix)
+		s.Require().Equal([]string{"x.db" + suffix}, names(s.T(), s.dir))
+		s.Require().NoError(os.Remove(s.copied("x.db" + suffix)))
+	}
+}
+
 func (s *backupSuite) TestTargetsThatMakeNoSense() {
 	ctx := s.T().Context()
 	for name, path := range map[string]string{

@@ -11,6 +11,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/oxide-k/stateregistry/registry"
 	"github.com/oxide-k/stateregistry/schema"
 )
@@ -134,7 +136,7 @@ func (s *migrationSuite) TestAMigrationThatFailsLeavesNothing() {
 		"a deferred check": "CREATE TABLE notes_b (m TEXT REFERENCES modules (id) DEFERRABLE INITIALLY DEFERRED); INSERT INTO notes_b VALUES ('none')",
 	} {
 		s.Run(name, func() {
-			s.requireNothingLeft(files{"00001_a.sql": good, "00002_b.sql": bad}, nil)
+			s.requireNothingLeft(files{"00001_a.sql": good, "00002_b.sql": bad}, registry.ErrInvalid)
 		})
 	}
 }
@@ -171,6 +173,7 @@ func (s *migrationSuite) TestMigrationsLeaveTheCoreAlone() {
 		"DROP TABLE config",
 		"DROP TABLE migrations",
 		"DROP TRIGGER config_insert",
+		"CREATE UNIQUE INDEX notes_i ON modules (name)",
 		"DROP TRIGGER config_insert; CREATE TRIGGER config_insert AFTER INSERT ON config BEGIN SELECT 1; END",
 		"CREATE TRIGGER notes_config AFTER UPDATE ON config BEGIN SELECT 1; END",
 		"CREATE TRIGGER notes_changes AFTER INSERT ON CHANGES BEGIN SELECT 1; END",
@@ -190,6 +193,34 @@ func (s *migrationSuite) TestTablesStartWithTheNameOfTheirSet() {
 	s.create("good.db", registry.WithMigrations("notes", good.fs()))
 }
 
+func (s *migrationSuite) TestASetLeavesTheTablesOfOthersAlone() {
+	path := s.create("x.db", registry.WithMigrations("notes", notesV1))
+	_, err := s.tryOpen(path, registry.WithMigrations("tasks", files{"00001_a.sql": "DROP TABLE notes"}.fs()))
+	s.Require().ErrorIs(err, registry.ErrInvalid)
+	s.Require().Equal([][]string{{`"0"`}}, sqliteRows(s.T(), path, "SELECT count(*) FROM notes"))
+}
+
+// Keys that are no text would be found by no reader.
+func (s *migrationSuite) TestAnOxideKFileWithKeysThatAreNoText() {
+	for _, key := range []string{"NULL", "x'61'"} {
+		path := s.file("x.db")
+		copyFile(s.T(), oxidePlain, path)
+		sqliteExec(s.T(), path, "INSERT INTO config VALUES ("+key+", '1', '2026-01-01T00:00:00Z')")
+		before := contentOf(s.T(), path)
+		_, err := s.tryOpen(path)
+		s.Require().ErrorIs(err, registry.ErrCorrupt)
+		s.Require().Equal(before, contentOf(s.T(), path))
+	}
+}
+
+// contentOf is a file's bytes, told apart by their hash.
+func contentOf(t testing.TB, path string) [32]byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return sha256.Sum256(data)
+}
+
 // requireNothingLeft opens an oxide-k file and a registry with a set that must fail, and fails where anything of it, or
 // of the core's own migrations, is left in them.
 func (s *migrationSuite) requireNothingLeft(set files, sentinel error) {
@@ -200,13 +231,14 @@ func (s *migrationSuite) requireNothingLeft(set files, sentinel error) {
 		copyFile(s.T(), oxidePlain, oxide)
 	}
 	for _, path := range []string{current, oxide} {
-		before := everything(s.T(), path)
+		before, content := everything(s.T(), path), contentOf(s.T(), path)
 		_, err := s.tryOpen(path, registry.WithMigrations("notes", set.fs()))
 		s.Require().Error(err)
 		if sentinel != nil {
 			s.Require().ErrorIs(err, sentinel)
 		}
 		s.Require().Equal(before, everything(s.T(), path))
+		s.Require().Equal(content, contentOf(s.T(), path), "byte for byte")
 	}
 	s.Require().Equal([]string{"current.db", "oxide.db"}, names(s.T(), s.dir))
 }

@@ -133,3 +133,26 @@ func (s *readDBSuite) TestReadersWaitForAnOpenUpdate() {
 	}))
 	readers.Wait()
 }
+
+// A temporary table of that name would take the place of the registry's own on its connection: acknowledged writes would
+// go there, and be gone.
+func (s *readDBSuite) TestTemporaryTablesAreRefused() {
+	ctx := s.T().Context()
+	statements := []string{
+		"CREATE TEMP TABLE config AS SELECT * FROM main.config",
+		"CREATE TEMP VIEW changes AS SELECT 1 AS revision",
+		"CREATE TEMP TRIGGER stranger AFTER INSERT ON main.config BEGIN DELETE FROM changes; END",
+		"CREATE TABLE temp.modules (id)",
+	}
+	for _, statement := range statements {
+		_, err := s.reg.ReadDB().ExecContext(ctx, statement)
+		s.Require().ErrorIs(err, registry.ErrInvalid, statement)
+		s.Require().NoError(s.reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
+			_, err := tx.ExecContext(ctx, statement)
+			s.Require().ErrorIs(err, registry.ErrInvalid, statement)
+			return nil
+		}))
+	}
+	s.fill(s.reg)
+	s.generated(ctx, s.reg.ReadDB())
+}

@@ -114,7 +114,12 @@ func (s *refusalSuite) TestDatabasesOfOtherPrograms() {
 			modules, config, "CREATE TABLE migrations (version INTEGER)"},
 		"a trigger on config": {
 			modules, config, "CREATE TRIGGER t AFTER INSERT ON config BEGIN DELETE FROM modules; END"},
-		"UTF-16": {"PRAGMA encoding = 'UTF-16le'", modules, config},
+		"keys whose case does not count": {
+			modules, "CREATE TABLE config (key TEXT PRIMARY KEY COLLATE NOCASE, value TEXT NOT NULL, updated_at TEXT NOT NULL)"},
+		"values that are unique": {
+			modules, "CREATE TABLE config (key TEXT PRIMARY KEY, value TEXT NOT NULL UNIQUE, updated_at TEXT NOT NULL)"},
+		"times that are unique": {modules, config, "CREATE UNIQUE INDEX i ON config (updated_at)"},
+		"UTF-16":                {"PRAGMA encoding = 'UTF-16le'", modules, config},
 	} {
 		for _, journal := range []string{"DELETE", "WAL"} {
 			s.Run(name+"/"+journal, func() {
@@ -203,6 +208,7 @@ func (s *refusalSuite) TestDamagedSchemas() {
 		"config has a new column":   {"ALTER TABLE config ADD COLUMN owner TEXT", "config"},
 		"changes has another name":  {"ALTER TABLE changes RENAME COLUMN op TO what", "changes"},
 		"registry has a new column": {"ALTER TABLE registry ADD COLUMN owner TEXT", "registry"},
+		"config has a unique index": {"CREATE UNIQUE INDEX stranger ON config (value)", "config"},
 		"ledger without a number":   {"UPDATE migrations SET number = 'two' WHERE number = 2", "migrations"},
 		"ledger lacks a column":     {"ALTER TABLE migrations RENAME COLUMN checksum TO sum", "migrations"},
 		"ledger has a new column":   {"ALTER TABLE migrations ADD COLUMN owner TEXT", "migrations"},

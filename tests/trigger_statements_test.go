@@ -32,6 +32,13 @@ var configStatements = []statement{
 	{sql: `INSERT INTO config (key, value, updated_at) VALUES ('d', '4', @at); DELETE FROM config WHERE key = 'a'`,
 		steps: []step{put("d", "4"), del("a")}, silent: true},
 
+	{sql: `INSERT INTO config (rowid, key, value, updated_at) VALUES (0, 'd', '4', @at)`, steps: []step{put("d", "4")}},
+	{sql: `INSERT INTO config (rowid, key, value, updated_at) VALUES (-1, 'd', '4', @at)`, fails: true},
+	{sql: `INSERT OR IGNORE INTO config (rowid, key, value, updated_at) VALUES (-7, 'd', '4', @at)`, fails: true},
+	{sql: `INSERT INTO config (key, value, updated_at) VALUES (5, '4', @at)`, steps: []step{put("5", "4")}}, // text by affinity
+	{sql: `INSERT INTO config (key, value, updated_at) VALUES (x'64', '4', @at)`, fails: true},
+	{sql: `INSERT OR REPLACE INTO config (key, value, updated_at) VALUES (x'61', '4', @at)`, fails: true},
+
 	// INSERT OR IGNORE
 	{sql: `INSERT OR IGNORE INTO config (key, value, updated_at) VALUES ('a', '9', @at)`},
 	{sql: `INSERT OR IGNORE INTO config (key, value, updated_at) VALUES ('a', '9', @at), ('d', '4', @at), ('d', '5', @at)`,
@@ -82,6 +89,12 @@ var configStatements = []statement{
 	{sql: `UPDATE config SET value = value`, steps: []step{put("a", "1"), put("b", "2"), put("c", "3")}},
 	{sql: `UPDATE config SET updated_at = @at WHERE key = 'b'`, steps: []step{put("b", "2")}},
 	{sql: `UPDATE config SET value = '9', revision = 77 WHERE key = 'b'`, steps: []step{put("b", "9")}},
+	{sql: `UPDATE config SET revision = 0 WHERE key = 'b'`, steps: []step{put("b", "2")}},
+	{sql: `UPDATE config SET revision = 'x'`, steps: []step{put("a", "1"), put("b", "2"), put("c", "3")}},
+	{sql: `UPDATE config SET revision = revision`, steps: []step{put("a", "1"), put("b", "2"), put("c", "3")}},
+	{sql: `UPDATE config SET revision = (SELECT max(revision) FROM changes) WHERE key = 'a'`, steps: []step{put("a", "1")}},
+	{sql: `UPDATE config SET value = '9', revision = (SELECT max(revision) + 1 FROM changes)`,
+		steps: []step{put("a", "9"), put("b", "9"), put("c", "9")}},
 	{sql: `UPDATE config SET key = key, value = '9' WHERE key = 'b'`, steps: []step{put("b", "9")}},
 	{sql: `UPDATE config SET value = '9' WHERE key = 'nope'`},
 	{sql: `UPDATE config SET value = m.state FROM modules AS m WHERE m.id = 'm' AND config.key = 'a'`,
@@ -134,7 +147,10 @@ var moduleStatements = []statement{
 	{sql: `UPDATE modules SET state = '"failed"' WHERE id = 'n'`, steps: []step{putModule("n", `"failed"`)}},
 	{sql: `UPDATE modules SET description = 'x' WHERE id = 'n'`, steps: []step{putModule("n", `"loaded"`)}},
 	{sql: `UPDATE modules SET updated_at = @at WHERE id = 'n'`, steps: []step{putModule("n", `"loaded"`)}},
+	{sql: `UPDATE modules SET revision = 2 WHERE id = 'n'`, steps: []step{putModule("n", `"loaded"`)}},
 	{sql: `UPDATE modules SET id = 'z' WHERE id = 'm'`, fails: true},
+	{sql: `INSERT INTO modules (id, name, version, kind, state, updated_at) VALUES (x'6f', '', '', '', '', @at)`, fails: true},
+	{sql: `INSERT INTO modules (rowid, id, name, version, kind, state, updated_at) VALUES (-1, 'o', '', '', '', '', @at)`, fails: true},
 	{sql: `UPDATE OR REPLACE modules SET id = 'n' WHERE id = 'm'`, fails: true},
 	{sql: `UPDATE modules SET rowid = rowid + 10`, fails: true},
 	{sql: `DELETE FROM modules WHERE id = 'm'`, steps: []step{delModule("m")}},
@@ -165,4 +181,11 @@ var logStatements = []statement{
 	{sql: `DELETE FROM changes WHERE revision = 5`, fails: true},
 	{sql: `DELETE FROM changes WHERE revision > 3`, fails: true},
 	{sql: `DELETE FROM changes`, fails: true},
+	{sql: `DELETE FROM changes WHERE revision = 3`, fails: true},
+
+	{sql: `UPDATE registry SET id = 'another'`, fails: true},
+	{sql: `UPDATE registry SET log_limit = 0`, fails: true},
+	{sql: `UPDATE registry SET log_limit = 'many'`, fails: true},
+	{sql: `DELETE FROM registry`, fails: true},
+	{sql: `INSERT INTO registry (one, id) VALUES (2, 'another')`, fails: true},
 }

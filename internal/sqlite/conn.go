@@ -49,10 +49,14 @@ func newConn(raw *sqlite3.SQLiteConn) *conn {
 // authorize is asked about each statement that is compiled. Temporary tables, views and triggers are refused: one with
 // the name of a table of the file would take its place in every later statement of this connection, the registry's own
 // among them.
-func (c *conn) authorize(action int, _, _, _ string) int {
+func (c *conn) authorize(action int, _, _, database string) int {
 	switch action {
 	case sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_CREATE_TEMP_VIEW, sqlite3.SQLITE_CREATE_TEMP_TRIGGER:
 		return sqlite3.SQLITE_DENY
+	case sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_VIEW, sqlite3.SQLITE_CREATE_TRIGGER, sqlite3.SQLITE_CREATE_VTABLE:
+		if database == "temp" {
+			return sqlite3.SQLITE_DENY
+		}
 	case sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH:
 		if c.restricted.Load() {
 			return sqlite3.SQLITE_DENY
