@@ -1,0 +1,97 @@
+package tests
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestReadmeShowsTheExampleThatRuns holds the README's example against the package's, which go test runs.
+func TestReadmeShowsTheExampleThatRuns(t *testing.T) {
+	source, err := os.ReadFile("../registry/example_test.go")
+	require.NoError(t, err)
+	files := token.NewFileSet()
+	parsed, err := parser.ParseFile(files, "example_test.go", source, parser.ParseComments)
+	require.NoError(t, err)
+
+	var body string
+	for _, decl := range parsed.Decls {
+		if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name == "Example" {
+			body = string(source[files.Position(f.Body.Lbrace).Offset+1 : files.Position(f.Body.Rbrace).Offset])
+		}
+	}
+	require.NotEmpty(t, body)
+	lines := strings.Split(strings.Trim(body, "\n"), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimPrefix(lines[i], "\t")
+	}
+	require.Contains(t, readme(t), "```go\n"+strings.Join(lines, "\n")+"\n```\n")
+}
+
+// TestReadmeNamesTestsThatExist: each promise of the README names the tests that hold it.
+func TestReadmeNamesTestsThatExist(t *testing.T) {
+	_, table, found := strings.Cut(readme(t), "## What it promises")
+	require.True(t, found)
+	table, _, found = strings.Cut(table, "\n## ")
+	require.True(t, found)
+
+	existing := testNames(t)
+	rows := 0
+	for line := range strings.Lines(table) {
+		if !strings.HasPrefix(line, "|") || strings.HasPrefix(line, "| ---") || strings.HasPrefix(line, "| promise") {
+			continue
+		}
+		rows++
+		named := regexp.MustCompile("`(Test[A-Za-z0-9_/]+)`").FindAllStringSubmatch(line, -1)
+		require.NotEmpty(t, named, "no test holds: %s", line)
+		for _, name := range named {
+			require.Contains(t, existing, name[1])
+		}
+	}
+	require.Greater(t, rows, 10)
+}
+
+func readme(t *testing.T) string {
+	text, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	return string(text)
+}
+
+// testNames are this module's tests: TestX, and TestX/TestY for the method of a suite that TestX runs.
+func testNames(t *testing.T) map[string]bool {
+	names := map[string]bool{}
+	runs := regexp.MustCompile(`(?s)\nfunc (Test\w+)\(t \*testing\.T\) \{(.*?)\n\}`)
+	suites := regexp.MustCompile(`&?(\w+[sS]uite)\{`)
+	methods := regexp.MustCompile(`\nfunc \(\w+ \*(\w+)\) (Test\w+)\(\)`)
+	ofSuite := map[string][]string{}
+	var texts []string
+	require.NoError(t, filepath.WalkDir("..", func(path string, entry os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		texts = append(texts, string(text))
+		for _, m := range methods.FindAllStringSubmatch(string(text), -1) {
+			ofSuite[m[1]] = append(ofSuite[m[1]], m[2])
+		}
+		return err
+	}))
+	for _, text := range texts {
+		for _, run := range runs.FindAllStringSubmatch(text, -1) {
+			names[run[1]] = true
+			for _, s := range suites.FindAllStringSubmatch(run[2], -1) {
+				for _, method := range ofSuite[s[1]] {
+					names[run[1]+"/"+method] = true
+				}
+			}
+		}
+	}
+	return names
+}
