@@ -56,7 +56,7 @@ func open(ctx context.Context, path string, opts []Option) (*Registry, error) {
 	if err := r.openWriter(ctx, settings); err != nil {
 		return nil, err
 	}
-	r.readers = sqlite.OpenReaders(settings)
+	r.readers = sqlite.OpenReaders(settings, r.wait)
 	return r, nil
 }
 

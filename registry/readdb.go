@@ -17,7 +17,7 @@ type readDB struct{ r *Registry }
 
 func (d readDB) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
 	err = d.run(ctx, func() error {
-		result, err = d.r.readers.ExecContext(ctx, query, args...)
+		result, err = d.r.readers.Pool().ExecContext(ctx, query, args...)
 		return err
 	})
 	return result, failed("exec", "", err)
@@ -25,7 +25,7 @@ func (d readDB) ExecContext(ctx context.Context, query string, args ...any) (res
 
 func (d readDB) PrepareContext(ctx context.Context, query string) (stmt *sql.Stmt, err error) {
 	err = d.run(ctx, func() error {
-		stmt, err = d.r.readers.PrepareContext(ctx, query)
+		stmt, err = d.r.readers.Pool().PrepareContext(ctx, query)
 		return err
 	})
 	return stmt, failed("prepare", "", err)
@@ -33,7 +33,7 @@ func (d readDB) PrepareContext(ctx context.Context, query string) (stmt *sql.Stm
 
 func (d readDB) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
 	err = d.run(ctx, func() error {
-		rows, err = d.r.readers.QueryContext(ctx, query, args...)
+		rows, err = d.r.readers.Pool().QueryContext(ctx, query, args...)
 		return err
 	})
 	return rows, failed("query", "", err)
@@ -41,7 +41,7 @@ func (d readDB) QueryContext(ctx context.Context, query string, args ...any) (ro
 
 func (d readDB) QueryRowContext(ctx context.Context, query string, args ...any) (row *sql.Row) {
 	err := d.run(ctx, func() error {
-		row = d.r.readers.QueryRowContext(ctx, query, args...)
+		row = d.r.readers.Pool().QueryRowContext(ctx, query, args...)
 		return row.Err()
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ type Registry struct {
 	location sqlite.Location
 	opts     options
 	wait     sqlite.Wait
-	readers  *sql.DB
+	readers  *sqlite.Readers
 	queue    *commit.Queue // nil where the registry was opened read-only
 	calls    gate
 	closing  sync.Once
@@ -68,14 +68,7 @@ func (r *Registry) read(ctx context.Context, f func(db.DBTX) error) error {
 		return err
 	}
 	defer r.leave()
-	return r.wait.Retry(ctx, func() error {
-		conn, err := r.readers.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		return f(conn)
-	})
+	return r.readers.Do(ctx, func(conn *sql.Conn) error { return f(conn) })
 }
 
 // write implements scope.

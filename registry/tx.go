@@ -43,7 +43,7 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 		return failed("view", "", err)
 	}
 	defer r.leave()
-	stx, err := sqlite.BeginRead(ctx, r.readers, r.wait)
+	stx, err := sqlite.BeginRead(ctx, r.readers.Pool(), r.wait)
 	if err != nil {
 		return failed("view", "", err)
 	}

@@ -39,7 +39,7 @@ func (s *queueSuite) SetupTest() {
 	_, err = writer.ExecContext(s.T().Context(), "CREATE TABLE t (a)")
 	s.Require().NoError(err)
 	s.queue = NewQueue(writer, wait)
-	s.readers = sqlite.OpenReaders(settings)
+	s.readers = sqlite.OpenReaders(settings, wait).Pool()
 }
 
 func (s *queueSuite) TearDownTest() {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"runtime"
 	"strings"
 
 	"github.com/mattn/go-sqlite3"
@@ -60,18 +59,6 @@ func UseWAL(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
 		}
 		return nil
 	})
-}
-
-// OpenReaders opens the connections that read, and cannot write.
-func OpenReaders(s Settings) *sql.DB {
-	params := s.params()
-	params.Set("mode", "ro")
-	pool := sql.OpenDB(s.connector(params))
-	// Enough that readers in long snapshots leave some for the others; beyond that, waiting is cheaper than opening.
-	n := max(16, 4*runtime.GOMAXPROCS(0))
-	pool.SetMaxOpenConns(n)
-	pool.SetMaxIdleConns(n)
-	return pool
 }
 
 // Look opens the file for reading, changing nothing in it, and calls inspect in a transaction: on one snapshot. With

@@ -41,7 +41,7 @@ func TestAnyPathNamesItsFile(t *testing.T) {
 		info, err = location.Stat()
 		require.NoError(t, err)
 		require.NotNil(t, info, name)
-		readers := OpenReaders(Settings{Location: location})
+		readers := OpenReaders(Settings{Location: location}, short).Pool()
 		var n int
 		require.NoError(t, readers.QueryRowContext(t.Context(), "SELECT count(*) FROM sqlite_schema").Scan(&n), name)
 		require.NoError(t, readers.Close())
@@ -142,7 +142,7 @@ func (s *databaseSuite) TestSettingsHoldOnEachConnection() {
 			s.Require().Equal(want, got, name)
 		}
 	}
-	relaxed := OpenReaders(Settings{Location: s.settings.Location, RelaxedSync: true})
+	relaxed := OpenReaders(Settings{Location: s.settings.Location, RelaxedSync: true}, short).Pool()
 	defer relaxed.Close()
 	var got string
 	s.Require().NoError(relaxed.QueryRowContext(s.T().Context(), "PRAGMA synchronous").Scan(&got))

@@ -38,7 +38,7 @@ func (s *databaseSuite) SetupTest() {
 	err = UseWAL(s.T().Context(), s.writer, s.settings.Location, short)
 	s.Require().NoError(err)
 	s.exec(s.writer, "CREATE TABLE t (a)")
-	s.readers = OpenReaders(s.settings)
+	s.readers = OpenReaders(s.settings, short).Pool()
 }
 
 func (s *databaseSuite) TearDownTest() {

@@ -36,7 +36,7 @@ func BeginRead(ctx context.Context, pool *sql.DB, w Wait) (*Tx, error) {
 func begin(ctx context.Context, pool *sql.DB, w Wait, statement string) (*Tx, error) {
 	tx := &Tx{wait: w}
 	err := w.Retry(ctx, func() error {
-		conn, err := pool.Conn(ctx)
+		conn, err := lend(ctx, pool, w)
 		if err != nil {
 			return err
 		}
