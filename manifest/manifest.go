@@ -17,7 +17,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/oxide-k/stateregistry/registry"
@@ -135,29 +134,7 @@ func parse(data []byte) (Manifest, error) {
 			return Manifest{}, invalid("field %q is not %s", field.name, want)
 		}
 	}
-	return m, m.check()
-}
-
-// check refuses what the registry would refuse, by the name of the field.
-func (m Manifest) check() error {
-	switch {
-	case m.ID == "":
-		return invalid(`field "id" is empty`)
-	case len(m.ID) > registry.MaxKey:
-		return invalid(`field "id" has %d bytes, at most %d are allowed`, len(m.ID), registry.MaxKey)
-	case !m.Kind.Valid():
-		return invalid(`field "kind" is %.40q, want %q or %q`, string(m.Kind), registry.KindNative, registry.KindWasm)
-	}
-	texts := []struct{ field, text string }{{"id", m.ID}, {"name", m.Name}, {"version", m.Version}}
-	if m.Description != nil {
-		texts = append(texts, struct{ field, text string }{"description", *m.Description})
-	}
-	for _, t := range texts {
-		if strings.ContainsRune(t.text, 0) {
-			return invalid("field %q holds a NUL", t.field)
-		}
-	}
-	return nil
+	return m, m.Metadata().Validate()
 }
 
 // malformed says where the text stops being JSON.

@@ -133,7 +133,7 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 
 // DeleteConfig implements [Writer].
 func (a access) DeleteConfig(ctx context.Context, key string, opts ...WriteOption) (bool, error) {
-	deleted, err := a.deleteRow(ctx, "delete config", key, opts, queries.GetConfigRevision, queries.DeleteConfig)
+	deleted, err := a.deleteRow(ctx, "delete config", key, checkKey, opts, queries.GetConfigRevision, queries.DeleteConfig)
 	return deleted, failed("delete config", key, err)
 }
 

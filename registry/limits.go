@@ -8,20 +8,28 @@ import (
 // MaxKey is the longest module id and config key, in bytes.
 const MaxKey = 1 << 10
 
-// checkKey refuses what is no module id and no config key.
-func checkKey(key string) error {
-	if key == "" {
-		return invalid("the key is empty")
+// checkID refuses what is no module id.
+func checkID(id string) error { return checkName("the id", id) }
+
+// checkKey refuses what is no config key.
+func checkKey(key string) error { return checkName("the key", key) }
+
+// checkPrefix refuses what no config key starts with.
+func checkPrefix(prefix string) error {
+	if prefix == "" {
+		return nil
 	}
-	return checkPrefix(key)
+	return checkName("the prefix", prefix)
 }
 
-// checkPrefix refuses what no key starts with.
-func checkPrefix(prefix string) error {
-	if len(prefix) > MaxKey {
-		return invalid("the key has %d bytes, at most %d are allowed", len(prefix), MaxKey)
+func checkName(what, name string) error {
+	if name == "" {
+		return invalid("%s is empty", what)
 	}
-	return checkText("the key", prefix)
+	if len(name) > MaxKey {
+		return invalid("%s has %d bytes, at most %d are allowed", what, len(name), MaxKey)
+	}
+	return checkText(what, name)
 }
 
 // checkText refuses text that other readers of the file, oxide-k among them, could not read back.

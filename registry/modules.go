@@ -40,6 +40,26 @@ type ModuleMetadata struct {
 	Description *string // nil: none
 }
 
+// Validate returns ErrInvalid, naming the field, where UpsertModule would.
+func (m ModuleMetadata) Validate() error {
+	if err := checkID(m.ID); err != nil {
+		return err
+	}
+	if !m.Kind.Valid() {
+		return invalid("the kind %.40q is not %q or %q", string(m.Kind), KindNative, KindWasm)
+	}
+	texts := []struct{ what, text string }{{"the name", m.Name}, {"the version", m.Version}}
+	if m.Description != nil {
+		texts = append(texts, struct{ what, text string }{"the description", *m.Description})
+	}
+	for _, t := range texts {
+		if err := checkText(t.what, t.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ModuleRecord is a module as one read found it.
 type ModuleRecord struct {
 	ModuleMetadata
@@ -68,7 +88,7 @@ func (a access) GetModule(ctx context.Context, id string) (ModuleRecord, error) 
 }
 
 func (a access) getModule(ctx context.Context, id string) (ModuleRecord, error) {
-	if err := checkKey(id); err != nil {
+	if err := checkID(id); err != nil {
 		return ModuleRecord{}, err
 	}
 	var row db.Module
@@ -122,7 +142,7 @@ func (a access) upsertModule(
 	if err != nil {
 		return 0, err
 	}
-	if err := m.check(); err != nil {
+	if err := m.Validate(); err != nil {
 		return 0, err
 	}
 	if err := checkState(s); err != nil {
@@ -170,7 +190,7 @@ func (a access) TransitionModule(ctx context.Context, id string, from, to Module
 
 // DeleteModule implements [Writer].
 func (a access) DeleteModule(ctx context.Context, id string, opts ...WriteOption) (bool, error) {
-	deleted, err := a.deleteRow(ctx, "delete module", id, opts, queries.GetModuleRevision, queries.DeleteModule)
+	deleted, err := a.deleteRow(ctx, "delete module", id, checkID, opts, queries.GetModuleRevision, queries.DeleteModule)
 	return deleted, failed("delete module", id, err)
 }
 
@@ -178,7 +198,7 @@ func (a access) DeleteModule(ctx context.Context, id string, opts ...WriteOption
 func (a access) changeState(
 	ctx context.Context, op, id string, s ModuleState, expected func(db.Module) bool,
 ) (revision int64, err error) {
-	if err := checkKey(id); err != nil {
+	if err := checkID(id); err != nil {
 		return 0, err
 	}
 	if err := checkState(s); err != nil {
@@ -200,25 +220,6 @@ func (a access) changeState(
 		return err
 	})
 	return revisionOf(revision, err)
-}
-
-func (m ModuleMetadata) check() error {
-	if err := checkKey(m.ID); err != nil {
-		return err
-	}
-	if !m.Kind.Valid() {
-		return invalid("unknown module kind %q", string(m.Kind))
-	}
-	texts := []struct{ what, text string }{{"the name", m.Name}, {"the version", m.Version}}
-	if m.Description != nil {
-		texts = append(texts, struct{ what, text string }{"the description", *m.Description})
-	}
-	for _, t := range texts {
-		if err := checkText(t.what, t.text); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func checkState(s ModuleState) error {

@@ -125,7 +125,7 @@ func (v *verification) modules(ctx context.Context, q db.DBTX) error {
 	}
 	for _, row := range rows {
 		v.report.Modules++
-		if err := checkKey(row.ID); err != nil {
+		if err := checkID(row.ID); err != nil {
 			v.found(SubjectModule, row.ID, err.Error())
 		}
 		if _, err := newModuleRecord(row); err != nil {

@@ -64,11 +64,11 @@ func (c condition) check(
 
 // deleteRow is the deletion of a module or a config entry.
 func (a access) deleteRow(
-	ctx context.Context, op, key string, opts []WriteOption,
+	ctx context.Context, op, key string, check func(string) error, opts []WriteOption,
 	current func(context.Context, db.DBTX, string) (int64, error),
 	remove func(context.Context, db.DBTX, string) (int64, error),
 ) (bool, error) {
-	if err := checkKey(key); err != nil {
+	if err := check(key); err != nil {
 		return false, err
 	}
 	cond, err := newCondition(opts)
