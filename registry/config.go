@@ -4,12 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/oxide-k/stateregistry/db"
 )
 
-// ConfigEntry is a config entry as one read found it.
+// ConfigEntry is a config entry as one read found it. Printing it does not show its value.
 type ConfigEntry struct {
 	Key       string
 	Revision  int64     // of the newest change of this entry
@@ -18,6 +19,14 @@ type ConfigEntry struct {
 
 	value string // JSON
 }
+
+// String is the entry without its value, which may be a secret.
+func (e ConfigEntry) String() string {
+	return fmt.Sprintf("config %q at revision %d", e.Key, e.Revision)
+}
+
+// GoString is String: %#v shows no value either.
+func (e ConfigEntry) GoString() string { return e.String() }
 
 // Decode decodes the value into dst, as json.Unmarshal does: ErrDecode where it does not fit, after which dst may be half
 // filled; ErrInvalid if dst is not a pointer.
@@ -122,7 +131,7 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 		return 0, err
 	}
 	err = a.write(ctx, func(q db.DBTX) (err error) {
-		if err := cond.check(q, "set config", key, queries.GetConfigRevision); err != nil {
+		if err := cond.checkRow(q, "set config", key, queries.GetConfigRevision); err != nil {
 			return err
 		}
 		revision, err = queries.UpsertConfig(background, q, db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at})

@@ -37,5 +37,5 @@
 // # Concurrency
 //
 // A *Registry is safe for concurrent use. A *Tx belongs to its callback. Readers and the one writer do not wait for each
-// other; writers wait for their turn, at most [WithLockTimeout] for other processes.
+// other; writers wait for their turn, at most [WithLockTimeout], and then get ErrBusy. Inside a callback use its Tx.
 package registry

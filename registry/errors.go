@@ -33,7 +33,8 @@ var (
 	ErrNested = errors.New("called inside a callback of the same registry: use the Tx")
 	// ErrTxDone: the transaction's callback has returned, or the transaction was ended before: by SQL, or by SQLite.
 	ErrTxDone = errors.New("transaction is over")
-	// ErrBusy: another connection held a lock for longer than WithLockTimeout. Nothing was written.
+	// ErrBusy: other writes of this process, or the locks of another, took longer than WithLockTimeout. Nothing was
+	// written. A call from inside a callback that bypasses its Tx, with another context, ends so too.
 	ErrBusy = errors.New("registry is busy")
 	// ErrReadOnly: the registry, its file or the transaction cannot write.
 	ErrReadOnly = errors.New("read-only")
@@ -71,9 +72,6 @@ func (e *Error) Error() string {
 	}
 	b.WriteString(": ")
 	b.WriteString(e.Err.Error())
-	if errors.Is(e.Err, ErrConflict) {
-		fmt.Fprintf(&b, ": the current revision is %d", e.Revision)
-	}
 	return b.String()
 }
 

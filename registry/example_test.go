@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"testing/fstest"
 
 	"github.com/oxide-k/stateregistry/registry"
 )
@@ -123,6 +124,46 @@ func ExampleIfRevision() {
 	}
 	// Output:
 	// somebody was faster, at revision 2
+}
+
+// A subsystem's tables live beside the registry's, and its queries run in the same transactions.
+func ExampleWithMigrations() {
+	ctx := context.Background()
+	migrations := fstest.MapFS{ // an embed.FS of the subsystem's
+		"migrations/00001_jobs.sql": {Data: []byte(`
+			CREATE TABLE jobs (id TEXT PRIMARY KEY, module TEXT NOT NULL REFERENCES modules (id));
+			CREATE TRIGGER jobs_log AFTER INSERT ON jobs BEGIN
+				INSERT INTO changes (subject, key, op, at)
+				VALUES ('jobs', NEW.id, 'put', strftime('%Y-%m-%dT%H:%M:%f000000+00:00', 'now'));
+			END;`)},
+	}
+	reg, err := registry.Open(ctx, registry.InMemory, registry.WithMigrations("jobs", migrations))
+	check(err)
+	defer reg.Close()
+
+	err = reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
+		echo := registry.ModuleMetadata{ID: "echo", Name: "Echo", Version: "0.1.0", Kind: registry.KindWasm}
+		if _, err := tx.UpsertModule(ctx, echo, registry.StateRunning); err != nil {
+			return err
+		}
+		// With sqlc: queries.InsertJob(ctx, tx, …)
+		_, err := tx.ExecContext(ctx, "INSERT INTO jobs (id, module) VALUES (?, ?)", "job-1", "echo")
+		return err
+	})
+	check(err)
+
+	var jobs int
+	check(reg.ReadDB().QueryRowContext(ctx, "SELECT count(*) FROM jobs").Scan(&jobs))
+	changes, err := reg.Changes(ctx, 0, 10)
+	check(err)
+	fmt.Println(jobs, "job")
+	for _, c := range changes {
+		fmt.Println(c.Revision, c.Op, c.Subject, c.Key)
+	}
+	// Output:
+	// 1 job
+	// 1 put module echo
+	// 2 put jobs job-1
 }
 
 func check(err error) {

@@ -63,9 +63,31 @@ func TestAnEndedContextIsTheReason(t *testing.T) {
 	require.Equal(t, context.Canceled, ended(ctx, context.Canceled))
 }
 
-func TestOnlyAConflictNamesARevision(t *testing.T) {
-	require.Contains(t, (&Error{Op: "set config", Key: "a", Revision: 7, Err: ErrConflict}).Error(), "7")
-	require.NotContains(t, (&Error{Op: "set config", Revision: 7, Err: ErrBusy}).Error(), "7")
+func TestAConflictSaysWhatIsThere(t *testing.T) {
+	for c, want := range map[[2]int64]string{
+		{7, 5}: "it is at revision 5, wanted 7", {7, 0}: "there is no such row, wanted revision 7", {0, 5}: "it exists, at revision 5",
+	} {
+		err := condition{set: true, revision: c[0]}.check("set config", "a", c[1])
+		require.ErrorIs(t, err, ErrConflict)
+		require.ErrorContains(t, err, want)
+		conflict, ok := errors.AsType[*Error](err)
+		require.True(t, ok)
+		require.Equal(t, c[1], conflict.Revision)
+		require.NoError(t, condition{set: true, revision: c[0]}.check("set config", "a", c[0]))
+	}
+	require.NoError(t, condition{}.check("set config", "a", 5))
+}
+
+func TestPrintingAnEntryDoesNotShowItsValue(t *testing.T) {
+	entry := ConfigEntry{Key: "token", Revision: 3, value: "s3cret"}
+	for _, text := range []string{
+		fmt.Sprintf("%v %+v %#v %s", entry, entry, entry, entry),
+		fmt.Sprintf("%v %+v %#v", &entry, []ConfigEntry{entry}, []*ConfigEntry{&entry}[0]),
+		fmt.Sprintf("%v %+v %#v", map[string]any{"e": entry}, struct{ E ConfigEntry }{entry}, []ConfigEntry{entry}),
+	} {
+		require.NotContains(t, text, "s3cret")
+		require.Contains(t, text, "token")
+	}
 }
 
 func TestJSONKindsCarryNoLiteral(t *testing.T) {

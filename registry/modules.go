@@ -156,7 +156,7 @@ func (a access) upsertModule(
 		ID: m.ID, Name: m.Name, Version: m.Version, Kind: m.Kind, State: s, Description: m.Description, UpdatedAt: at,
 	}
 	err = a.write(ctx, func(q db.DBTX) (err error) {
-		if err := cond.check(q, "upsert module", m.ID, queries.GetModuleRevision); err != nil {
+		if err := cond.checkRow(q, "upsert module", m.ID, queries.GetModuleRevision); err != nil {
 			return err
 		}
 		revision, err = queries.UpsertModule(background, q, row)
@@ -173,8 +173,8 @@ func (a access) SetModuleState(
 	if err != nil {
 		return 0, failed("set module state", id, err)
 	}
-	revision, err := a.changeState(ctx, "set module state", id, s, func(row db.Module) bool {
-		return !cond.set || row.Revision == cond.revision
+	revision, err := a.changeState(ctx, id, s, func(row db.Module) error {
+		return cond.check("set module state", id, row.Revision)
 	})
 	return revision, failed("set module state", id, err)
 }
@@ -184,7 +184,13 @@ func (a access) TransitionModule(ctx context.Context, id string, from, to Module
 	if err := checkState(from); err != nil {
 		return 0, failed("transition module", id, err)
 	}
-	revision, err := a.changeState(ctx, "transition module", id, to, func(row db.Module) bool { return row.State == from })
+	revision, err := a.changeState(ctx, id, to, func(row db.Module) error {
+		if row.State == from {
+			return nil
+		}
+		why := fmt.Errorf("%w: the module is %s, not %s", ErrConflict, string(row.State), from)
+		return &Error{Op: "transition module", Key: id, Revision: row.Revision, Err: why}
+	})
 	return revision, failed("transition module", id, err)
 }
 
@@ -194,9 +200,9 @@ func (a access) DeleteModule(ctx context.Context, id string, opts ...WriteOption
 	return deleted, failed("delete module", id, err)
 }
 
-// changeState sets the state of a module that is as expected says.
+// changeState sets the state of a module that passes check.
 func (a access) changeState(
-	ctx context.Context, op, id string, s ModuleState, expected func(db.Module) bool,
+	ctx context.Context, id string, s ModuleState, check func(db.Module) error,
 ) (revision int64, err error) {
 	if err := checkID(id); err != nil {
 		return 0, err
@@ -213,8 +219,8 @@ func (a access) changeState(
 		if err != nil {
 			return unknownModule(err)
 		}
-		if !expected(row) {
-			return &Error{Op: op, Key: id, Revision: row.Revision, Err: ErrConflict}
+		if err := check(row); err != nil {
+			return err
 		}
 		revision, err = queries.SetModuleState(background, q, db.SetModuleStateParams{State: s, UpdatedAt: at, ID: id})
 		return err

@@ -18,8 +18,9 @@ type Reader interface {
 	// ListModules returns the modules that pass all filters, by id. Rows that cannot be read are left out and named in
 	// the error (ErrDecode), which comes with the others.
 	ListModules(ctx context.Context, filters ...ModuleFilter) ([]ModuleRecord, error)
-	// GetConfig decodes a value into dst, as json.Unmarshal does: ErrConfigNotFound if there is none, ErrDecode where it
-	// does not fit, after which dst may be half filled; ErrInvalid if dst is not a pointer.
+	// GetConfig decodes a value into dst, as json.Unmarshal does (so a large number rounds in an any or a float64):
+	// ErrConfigNotFound if there is none, ErrDecode where it does not fit, after which dst may be half filled;
+	// ErrInvalid if dst is not a pointer.
 	GetConfig(ctx context.Context, key string, dst any) error
 	// GetConfigEntry returns an entry with its revision and time, or ErrConfigNotFound.
 	GetConfigEntry(ctx context.Context, key string) (ConfigEntry, error)
@@ -27,7 +28,8 @@ type Reader interface {
 	// The empty prefix lists all.
 	ListConfig(ctx context.Context, prefix string) ([]ConfigEntry, error)
 	// Changes returns the changes with a revision above after, in order, at most limit of them (at least 1). ErrCompacted
-	// where the log no longer reaches back to after, or after is above the newest revision.
+	// where the log no longer reaches back to after, or after is above the newest revision: read everything again. Read
+	// the state and its Revision in one View, and then the changes after that, and none is missed.
 	Changes(ctx context.Context, after int64, limit int) ([]Change, error)
 	// Revision is the newest committed revision, 0 in a registry that never changed. Inside Update it counts what the
 	// transaction has done so far.

@@ -13,7 +13,7 @@ import (
 )
 
 // Registry is an open registry. It is safe for concurrent use. It implements [Writer]; each method is a transaction of
-// its own. Close it when done.
+// its own. Open makes one: the zero value is not usable, and a Registry is not copied. Close it when done.
 type Registry struct {
 	access
 	location sqlite.Location

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"github.com/oxide-k/stateregistry/db"
 )
@@ -45,8 +46,8 @@ func newCondition(opts []WriteOption) (condition, error) {
 	return c, nil
 }
 
-// check gives ErrConflict where the row is not as c demands. current reads the row's revision.
-func (c condition) check(
+// checkRow gives ErrConflict where the row is not as c demands. current reads the row's revision.
+func (c condition) checkRow(
 	q db.DBTX, op, key string, current func(context.Context, db.DBTX, string) (int64, error),
 ) error {
 	if !c.set {
@@ -56,10 +57,22 @@ func (c condition) check(
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if revision != c.revision {
-		return &Error{Op: op, Key: key, Revision: revision, Err: ErrConflict}
+	return c.check(op, key, revision)
+}
+
+// check is checkRow for a row whose revision is known; 0 is that of no row.
+func (c condition) check(op, key string, revision int64) error {
+	if !c.set || revision == c.revision {
+		return nil
 	}
-	return nil
+	why := fmt.Errorf("%w: there is no such row, wanted revision %d", ErrConflict, c.revision)
+	switch {
+	case revision > 0 && c.revision > 0:
+		why = fmt.Errorf("%w: it is at revision %d, wanted %d", ErrConflict, revision, c.revision)
+	case revision > 0:
+		why = fmt.Errorf("%w: it exists, at revision %d", ErrConflict, revision)
+	}
+	return &Error{Op: op, Key: key, Revision: revision, Err: why}
 }
 
 // deleteRow is the deletion of a module or a config entry.
@@ -77,7 +90,7 @@ func (a access) deleteRow(
 	}
 	var rows int64
 	err = a.write(ctx, func(q db.DBTX) (err error) {
-		if err := cond.check(q, op, key, current); err != nil {
+		if err := cond.checkRow(q, op, key, current); err != nil {
 			return err
 		}
 		rows, err = remove(background, q, key)

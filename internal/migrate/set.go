@@ -33,10 +33,15 @@ type Migration struct {
 var (
 	setName  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 	fileName = regexp.MustCompile(`^([0-9]{5})_.+\.sql$`)
+	// A file that was meant as a migration, and would be left out without a word.
+	almostFileName = regexp.MustCompile(`(?i)^[0-9].*\.sql$`)
+	// What other migration tools take as the beginning of the way back. sqlc leaves it out, and here it would run.
+	downMarker = regexp.MustCompile(`(?mi)^\s*--\s*(\+goose\s+down|\+migrate\s+down|migrate:down)`)
 )
 
 // NewSet reads the files NNNNN_*.sql in fsys, in whatever folder; other files are left alone. The name must be lowercase
-// letters, digits and underscores, and not the core's. No file, two with one number, or number 0 are errors: ErrSet.
+// letters, digits and underscores, and not the core's. No file, two with one number, number 0, a number of other than
+// five digits, and a file with a way back in it are errors: ErrSet.
 func NewSet(name string, fsys fs.FS) (Set, error) {
 	if !setName.MatchString(name) {
 		return Set{}, refuse(ErrSet, "name %q: want lowercase letters, digits and underscores", name)
@@ -55,6 +60,9 @@ func load(name string, fsys fs.FS) (Set, error) {
 		}
 		match := fileName.FindStringSubmatch(entry.Name())
 		if match == nil {
+			if almostFileName.MatchString(entry.Name()) {
+				return fmt.Errorf("%s is not named NNNNN_name.sql (five digits, underscore)", file)
+			}
 			return nil
 		}
 		text, err := fs.ReadFile(fsys, file)
@@ -67,6 +75,9 @@ func load(name string, fsys fs.FS) (Set, error) {
 		}
 		if bytes.IndexByte(text, 0) >= 0 { // SQLite would stop reading there
 			return fmt.Errorf("%s holds a NUL", file)
+		}
+		if found := downMarker.Find(text); found != nil {
+			return fmt.Errorf("%s has a part %q: the whole file would run", file, bytes.TrimSpace(found))
 		}
 		sum := sha256.Sum256(text)
 		set.Migrations = append(set.Migrations, Migration{
@@ -81,12 +92,12 @@ func load(name string, fsys fs.FS) (Set, error) {
 		return Set{}, refuse(ErrSet, "%s: no file NNNNN_name.sql", name)
 	}
 	slices.SortFunc(set.Migrations, func(a, b Migration) int { return cmp.Compare(a.Number, b.Number) })
-	last := int64(0)
+	last := Migration{Name: "no file"}
 	for _, m := range set.Migrations {
-		if m.Number == last {
-			return Set{}, refuse(ErrSet, "%s: %s: number %05d is 0 or taken", name, m.Name, m.Number)
+		if m.Number == last.Number {
+			return Set{}, refuse(ErrSet, "%s: %s: number %05d is that of %s", name, m.Name, m.Number, last.Name)
 		}
-		last = m.Number
+		last = m
 	}
 	return set, nil
 }

@@ -21,7 +21,7 @@ func Backup(ctx context.Context, readers *sql.DB, w Wait, path string) (err erro
 		return err
 	}
 	dir := filepath.Dir(path)
-	temp, err := os.CreateTemp(dir, ".stateregistry-*") // 0600
+	temp, err := createTemp(dir)
 	if err != nil {
 		return err
 	}

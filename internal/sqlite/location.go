@@ -69,7 +69,7 @@ func (l Location) String() string {
 // file that it creates ("modeof", sqlite.org/uri.html), which is private from its first byte. Nothing of the database
 // itself is opened here: closing a second descriptor of a live one would drop this process's locks on it.
 func (l Location) template() (name string, remove func(), err error) {
-	f, err := os.CreateTemp(filepath.Dir(l.path), ".stateregistry-*")
+	f, err := createTemp(filepath.Dir(l.path))
 	if err != nil {
 		return "", nil, err
 	}
@@ -79,6 +79,16 @@ func (l Location) template() (name string, remove func(), err error) {
 		return "", nil, err
 	}
 	return f.Name(), remove, nil
+}
+
+// createTemp makes an empty file that only its owner can read. Where it cannot, the error names the folder.
+func createTemp(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, ".stateregistry-*")
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return nil, &fs.PathError{Op: "create a file in", Path: dir, Err: path.Err}
+	}
+	return f, err
 }
 
 // uri is the database's name with parameters. Only file: URIs take any path: the driver cuts a plain one at its first
