@@ -1,4 +1,3 @@
-// Package registrytest opens registries for the tests of code that uses them.
 package registrytest
 
 import (

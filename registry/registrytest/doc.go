@@ -1,0 +1,2 @@
+// Package registrytest opens registries for the tests of code that uses them.
+package registrytest
