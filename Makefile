@@ -27,7 +27,7 @@ test: toolchain ## run all tests
 
 .PHONY: test-race
 test-race: toolchain ## run all tests under the race detector
-	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -race ./...); done
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -race -timeout 30m ./...); done
 
 .PHONY: bench
 bench: toolchain ## run the benchmarks beside the code

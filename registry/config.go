@@ -17,7 +17,7 @@ type ConfigEntry struct {
 	UpdatedAt time.Time // in UTC; zero where the file holds no readable time, which Verify reports
 	Encrypted bool      // whether the value is encrypted in the file
 
-	value string // JSON
+	value *string // JSON; behind a pointer, since fmt prints what a field holds wherever the entry is a field itself
 }
 
 // String is the entry without its value, which may be a secret.
@@ -32,8 +32,11 @@ func (e ConfigEntry) GoString() string { return e.String() }
 // filled; ErrInvalid if dst is not a pointer.
 func (e ConfigEntry) Decode(dst any) error {
 	err := checkDestination(dst)
+	if err == nil && e.value == nil {
+		err = fmt.Errorf("%w: the entry is none that was read", ErrDecode)
+	}
 	if err == nil {
-		err = decode(e.value, dst)
+		err = decode(*e.value, dst)
 	}
 	return failed("decode config", e.Key, err)
 }
@@ -79,7 +82,7 @@ func (a access) getConfigEntry(ctx context.Context, key string) (ConfigEntry, er
 	if err != nil {
 		return ConfigEntry{}, configNotFound(err)
 	}
-	return newConfigEntry(row), nil
+	return newConfigEntry(&row), nil
 }
 
 // ListConfig implements [Reader].
@@ -102,8 +105,8 @@ func (a access) listConfig(ctx context.Context, prefix string) ([]ConfigEntry, e
 		return nil, ended(ctx, err)
 	}
 	entries := make([]ConfigEntry, len(rows))
-	for i, row := range rows {
-		entries[i] = newConfigEntry(row)
+	for i := range rows {
+		entries[i] = newConfigEntry(&rows[i])
 	}
 	return entries, nil
 }
@@ -146,8 +149,9 @@ func (a access) DeleteConfig(ctx context.Context, key string, opts ...WriteOptio
 	return deleted, failed("delete config", key, err)
 }
 
-func newConfigEntry(row db.Config) ConfigEntry {
-	return ConfigEntry{Key: row.Key, Revision: row.Revision, UpdatedAt: row.UpdatedAt.Time, value: row.Value}
+// newConfigEntry shares the row's value.
+func newConfigEntry(row *db.Config) ConfigEntry {
+	return ConfigEntry{Key: row.Key, Revision: row.Revision, UpdatedAt: row.UpdatedAt.Time, value: &row.Value}
 }
 
 func configNotFound(err error) error {

@@ -33,8 +33,8 @@ var (
 	ErrNested = errors.New("called inside a callback of the same registry: use the Tx")
 	// ErrTxDone: the transaction's callback has returned, or the transaction was ended before: by SQL, or by SQLite.
 	ErrTxDone = errors.New("transaction is over")
-	// ErrBusy: other writes of this process, or the locks of another, took longer than WithLockTimeout. Nothing was
-	// written. A call from inside a callback that bypasses its Tx, with another context, ends so too.
+	// ErrBusy: other writes of this process, the locks of another, or readers that held all connections took longer than
+	// WithLockTimeout. Nothing was written. A call from inside a callback that bypasses its Tx, with another context, ends so too.
 	ErrBusy = errors.New("registry is busy")
 	// ErrReadOnly: the registry, its file or the transaction cannot write.
 	ErrReadOnly = errors.New("read-only")
@@ -92,6 +92,12 @@ func failed(op, key string, err error) error {
 
 // classify puts the sentinel before what the lower layers said, where there is one.
 func classify(err error) error {
+	if sqlite.IsNotAuthorized(err) && !errors.Is(err, ErrInvalid) && !errors.Is(err, migrate.ErrSet) {
+		return invalid("%s: %w", sqlite.Forbidden, err)
+	}
+	if cause := sqlite.SystemError(err); cause != nil {
+		err = &systemError{err, cause}
+	}
 	for _, c := range []struct {
 		holds    bool
 		sentinel error
@@ -100,7 +106,7 @@ func classify(err error) error {
 		{errors.Is(err, migrate.ErrCorrupt) || sqlite.IsCorrupt(err), ErrCorrupt},
 		{errors.Is(err, migrate.ErrNewer), ErrNewerSchema},
 		{errors.Is(err, migrate.ErrChanged), ErrMigrationChanged},
-		{errors.Is(err, migrate.ErrSet) || sqlite.IsTooBig(err) || sqlite.IsNotAuthorized(err), ErrInvalid},
+		{errors.Is(err, migrate.ErrSet) || sqlite.IsTooBig(err), ErrInvalid},
 		{errors.Is(err, sqlite.ErrCommitUnknown), ErrCommitUnknown},
 		{errors.Is(err, sqlite.ErrGone) || sqlite.IsRefusedCommit(err), ErrTxDone},
 		{errors.Is(err, commit.ErrClosed) || errors.Is(err, sql.ErrConnDone), ErrClosed},
@@ -113,6 +119,14 @@ func classify(err error) error {
 	}
 	return err
 }
+
+// systemError is a driver's error, which says what the system's error behind it is, but is not that one for errors.Is.
+type systemError struct {
+	error
+	cause error
+}
+
+func (e *systemError) Unwrap() []error { return []error{e.error, e.cause} }
 
 // ended is ctx's error if it has one, and says so instead of what came of it.
 func ended(ctx context.Context, err error) error {

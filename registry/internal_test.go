@@ -79,10 +79,13 @@ func TestAConflictSaysWhatIsThere(t *testing.T) {
 }
 
 func TestPrintingAnEntryDoesNotShowItsValue(t *testing.T) {
-	entry := ConfigEntry{Key: "token", Revision: 3, value: "s3cret"}
+	secret := "s3cret"
+	entry := ConfigEntry{Key: "token", Revision: 3, value: &secret}
 	for _, text := range []string{
 		fmt.Sprintf("%v %+v %#v %s", entry, entry, entry, entry),
 		fmt.Sprintf("%v %+v %#v", &entry, []ConfigEntry{entry}, []*ConfigEntry{&entry}[0]),
+		fmt.Sprint(struct{ e ConfigEntry }{entry}, entry.Key) + fmt.Sprintf("%+v %#v", struct{ e ConfigEntry }{entry},
+			struct{ e ConfigEntry }{entry}),
 		fmt.Sprintf("%v %+v %#v", map[string]any{"e": entry}, struct{ E ConfigEntry }{entry}, []ConfigEntry{entry}),
 	} {
 		require.NotContains(t, text, "s3cret")
@@ -127,4 +130,36 @@ func TestTheReplacementCharacterIsToldFromABadByte(t *testing.T) {
 		}{json.RawMessage(text), []any{1, map[string]string{"k": "\xff"}}}, 1<<10)
 		require.ErrorIs(t, err, ErrEncode)
 	}
+}
+
+// knot is a tree with a way up that the encoder does not take.
+type knot struct {
+	Parent   *knot `json:"-"`
+	Children []*knot
+	Raw      json.RawMessage
+	Hidden   string `json:"-"`
+}
+
+func TestWhatTheEncoderLeavesOutIsNotLookedAt(t *testing.T) {
+	root := &knot{Raw: json.RawMessage(`"\ufffd"`), Hidden: "\xff"}
+	root.Children = []*knot{{Parent: root, Raw: json.RawMessage(`"\ufffd"`), Hidden: "\xff"}}
+	text, err := encode(root, 1<<10)
+	require.NoError(t, err)
+	require.NotContains(t, text, "Hidden")
+	_, err = encode(struct{ A, B any }{root, "\xff"}, 1<<10)
+	require.ErrorIs(t, err, ErrEncode)
+}
+
+// boaster is a type whose unmarshal method puts its input where encoding/json puts a Go name.
+type boaster struct{}
+
+func (*boaster) UnmarshalJSON(text []byte) error {
+	return &json.UnmarshalTypeError{Value: "string", Field: string(text)}
+}
+
+func TestAnUnmarshalMethodDoesNotGetItsInputOut(t *testing.T) {
+	err := decode(`"s3cret"`, &boaster{})
+	require.ErrorIs(t, err, ErrDecode)
+	require.NotContains(t, err.Error(), "s3cret")
+	require.NotContains(t, err.Error(), "%!")
 }

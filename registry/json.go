@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -21,7 +22,7 @@ func encode(value any, limit int) (string, error) {
 		return "", encodeError(err)
 	}
 	text := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
-	if !utf8.Valid(text) || hasEscapedReplacement(text) && holdsInvalidUTF8(reflect.ValueOf(value)) {
+	if !utf8.Valid(text) || hasEscapedReplacement(text) && holdsInvalidUTF8(reflect.ValueOf(value), 0) {
 		return "", fmt.Errorf("%w: a string in it is not UTF-8", ErrEncode)
 	}
 	if len(text) > limit {
@@ -51,37 +52,52 @@ func hasEscapedReplacement(text []byte) bool {
 	}
 }
 
+// maxJSONDepth is deeper than any value that encoding/json takes: beyond 1,000 pointers it looks for cycles.
+const maxJSONDepth = 10_000
+
 // holdsInvalidUTF8 reports whether a string in v, as the encoder reaches it, is not UTF-8: storing it would lose what was
-// there. v has a JSON form already, so it holds no cycle.
-func holdsInvalidUTF8(v reflect.Value) bool {
-	if v.IsValid() && (v.Type().Implements(marshaler) || v.Type().Implements(textMarshaler)) {
-		return false // it wrote its own text
+// there.
+func holdsInvalidUTF8(v reflect.Value, depth int) bool {
+	if depth > maxJSONDepth || v.IsValid() && marshalsItself(v) {
+		return false
 	}
 	switch v.Kind() {
 	case reflect.String:
 		return !utf8.ValidString(v.String())
 	case reflect.Pointer, reflect.Interface:
-		return holdsInvalidUTF8(v.Elem())
+		return holdsInvalidUTF8(v.Elem(), depth+1)
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if holdsInvalidUTF8(v.Index(i)) {
+			if holdsInvalidUTF8(v.Index(i), depth+1) {
 				return true
 			}
 		}
 	case reflect.Map:
 		for entry := v.MapRange(); entry.Next(); {
-			if holdsInvalidUTF8(entry.Key()) || holdsInvalidUTF8(entry.Value()) {
+			if holdsInvalidUTF8(entry.Key(), depth+1) || holdsInvalidUTF8(entry.Value(), depth+1) {
 				return true
 			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); (f.IsExported() || f.Anonymous) && holdsInvalidUTF8(v.Field(i)) {
+			f := v.Type().Field(i)
+			if (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-" && holdsInvalidUTF8(v.Field(i), depth+1) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// marshalsItself reports whether v, or a pointer to it, writes its own JSON.
+func marshalsItself(v reflect.Value) bool {
+	types := []reflect.Type{v.Type()}
+	if v.CanAddr() {
+		types = append(types, reflect.PointerTo(v.Type()))
+	}
+	return slices.ContainsFunc(types, func(t reflect.Type) bool {
+		return t.Implements(marshaler) || t.Implements(textMarshaler)
+	})
 }
 
 var (
@@ -128,9 +144,9 @@ func decode(text string, dst any) error {
 		syntax   *json.SyntaxError
 	)
 	switch {
-	case errors.As(err, &mismatch):
+	case errors.As(err, &mismatch) && mismatch.Type != nil: // an unmarshal method's own may have none
 		where := ""
-		if mismatch.Field != "" {
+		if mismatch.Struct != "" {
 			where = " in field " + mismatch.Field
 		}
 		return fmt.Errorf("%w into %s: a JSON %s does not fit %s%s",

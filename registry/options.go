@@ -138,8 +138,9 @@ func WithClock(now func() time.Time) Option {
 // WithMigrations adds a subsystem's tables: the files NNNNN_name.sql in fsys, in whatever folder, run in the order of
 // their numbers, each once, all that is pending in one transaction with the core's own. set names the line of versions:
 // lowercase letters, digits and underscores; the set's tables must start with it. A set that is given twice, or is
-// empty, whose SQL fails, or which alters the core's tables or drops others' is ErrInvalid, and then nothing was done.
-// Rows of the core's tables are its to write, as any subsystem's.
+// empty, whose SQL fails, or which alters the core's tables or drops others' is ErrInvalid, and then nothing was done
+// (a file that was missing is there, and empty). Rows of modules and config are its to write, as any subsystem's; to
+// changes it may append under a subject of its own.
 func WithMigrations(set string, fsys fs.FS) Option {
 	return func(o *options) error {
 		if fsys == nil {
@@ -161,6 +162,7 @@ func WithMigrations(set string, fsys fs.FS) Option {
 
 // WithLogLimit is how many changes the change log keeps, at least; it is compacted as a side effect of writes, in steps
 // of 64. The limit is stored in the file and stays for everybody until somebody sets another; a new file has 100,000.
+// One that is much lower than before makes one of the next writes remove all that is too much. Read-only it is ignored.
 func WithLogLimit(changes int64) Option {
 	return func(o *options) error {
 		if changes < 1 {

@@ -9,7 +9,8 @@ import (
 )
 
 // ReadDB runs a subsystem's generated queries outside of a transaction. Each statement sees the newest commit; writing
-// gives ErrReadOnly. Close rows that you got from it before you close the registry.
+// gives ErrReadOnly. Close rows that you got from it before you close the registry; the errors of a row's Scan and of a
+// prepared statement are database/sql's.
 func (r *Registry) ReadDB() db.DBTX { return readDB{r} }
 
 // readDB gives the errors of a Reader, where database/sql lets it: QueryRowContext's come from Scan.

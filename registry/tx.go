@@ -147,6 +147,9 @@ func (tx *Tx) write(ctx context.Context, f func(db.DBTX) error) error {
 
 // update implements scope.
 func (tx *Tx) update(ctx context.Context, f func(context.Context, *Tx) error) error {
+	if err := tx.write(ctx, func(db.DBTX) error { return nil }); err != nil { // before f, which may have effects
+		return failed("update", "", err)
+	}
 	return f(ctx, tx)
 }
 

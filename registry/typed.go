@@ -25,8 +25,8 @@ func TryGet[T any](ctx context.Context, r Reader, key string) (T, bool, error) {
 
 // Modify changes a config value in one transaction, in w's where w is a Tx: f gets the value there is, or T's zero value
 // and false, and returns the one to store, which Modify returns too. No other write comes in between. f runs once; an
-// error from it leaves the entry as it was, and comes back as it is. f must not use
-// the registry: it would wait for itself, until ErrBusy.
+// error from it leaves the entry as it was, and comes back as it is. f must not use the registry: it would wait for
+// itself, until ErrBusy.
 func Modify[T any](
 	ctx context.Context, w Writer, key string, f func(current T, exists bool) (T, error),
 ) (T, error) {

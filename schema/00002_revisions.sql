@@ -21,6 +21,9 @@ CREATE TABLE registry (
     log_limit INTEGER NOT NULL DEFAULT 100000 CHECK (typeof(log_limit) = 'integer' AND log_limit >= 1)
 );
 INSERT INTO registry (one, id) VALUES (1, lower(hex(randomblob(16))));
+CREATE TRIGGER registry_insert BEFORE INSERT ON registry BEGIN
+    SELECT RAISE(ABORT, 'registry: its row stays');
+END;
 CREATE TRIGGER registry_update BEFORE UPDATE OF one, id ON registry WHEN NEW.one <> OLD.one OR NEW.id IS NOT OLD.id BEGIN
     SELECT RAISE(ABORT, 'registry: its id stays');
 END;
@@ -61,9 +64,11 @@ END;
 
 -- modules. A row's identity is its id and its rowid: REPLACE would remove the row that holds a taken rowid, and UPDATE
 -- OR REPLACE the row that holds a taken id, without a trace in the log, so both stay as they are. (Before an insert
--- SQLite gives a rowid that it will assign as -1: no row may have that one.)
+-- SQLite gives a rowid that it will assign as -1: that one is no row's.)
 CREATE TRIGGER modules_insert_identity BEFORE INSERT ON modules
-WHEN typeof(NEW.id) <> 'text' OR EXISTS (SELECT 1 FROM modules WHERE rowid = NEW.rowid AND id IS NOT NEW.id) BEGIN
+WHEN typeof(NEW.id) <> 'text' OR EXISTS (
+    SELECT 1 FROM modules WHERE rowid = NEW.rowid AND rowid >= 0 AND id IS NOT NEW.id
+) BEGIN
     SELECT RAISE(ABORT, 'modules: a row needs an id that is text, and a rowid of its own');
 END;
 CREATE TRIGGER modules_update_identity BEFORE UPDATE ON modules
@@ -93,7 +98,9 @@ END;
 
 -- config: the same.
 CREATE TRIGGER config_insert_identity BEFORE INSERT ON config
-WHEN typeof(NEW.key) <> 'text' OR EXISTS (SELECT 1 FROM config WHERE rowid = NEW.rowid AND key IS NOT NEW.key) BEGIN
+WHEN typeof(NEW.key) <> 'text' OR EXISTS (
+    SELECT 1 FROM config WHERE rowid = NEW.rowid AND rowid >= 0 AND key IS NOT NEW.key
+) BEGIN
     SELECT RAISE(ABORT, 'config: a row needs a key that is text, and a rowid of its own');
 END;
 CREATE TRIGGER config_update_identity BEFORE UPDATE ON config

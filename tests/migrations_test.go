@@ -189,26 +189,6 @@ func (s *migrationSuite) TestTablesStartWithTheNameOfTheirSet() {
 	s.create("good.db", registry.WithMigrations("notes", good.fs()))
 }
 
-func (s *migrationSuite) TestASetLeavesTheTablesOfOthersAlone() {
-	path := s.create("x.db", registry.WithMigrations("notes", notesV1))
-	_, err := s.tryOpen(path, registry.WithMigrations("tasks", files{"00001_a.sql": "DROP TABLE notes"}.fs()))
-	s.Require().ErrorIs(err, registry.ErrInvalid)
-	s.Require().Equal([][]string{{`"0"`}}, sqliteRows(s.T(), path, "SELECT count(*) FROM notes"))
-}
-
-// Keys that are no text would be found by no reader.
-func (s *migrationSuite) TestAnOxideKFileWithKeysThatAreNoText() {
-	for _, key := range []string{"NULL", "x'61'"} {
-		path := s.file("x.db")
-		copyFile(s.T(), oxidePlain, path)
-		sqliteExec(s.T(), path, "INSERT INTO config VALUES ("+key+", '1', '2026-01-01T00:00:00Z')")
-		before := contentOf(s.T(), path)
-		_, err := s.tryOpen(path)
-		s.Require().ErrorIs(err, registry.ErrCorrupt)
-		s.Require().Equal(before, contentOf(s.T(), path))
-	}
-}
-
 // contentOf is a file's bytes, told apart by their hash.
 func contentOf(t testing.TB, path string) [32]byte {
 	t.Helper()

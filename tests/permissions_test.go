@@ -78,7 +78,7 @@ func (s *permissionSuite) TestAFileThatCannotBeWritten() {
 		{"oxide-k's", oxidePlain, 0o755, 0o444, "", "ErrReadOnly"},
 		{"oxide-k's, in a folder that can be written", oxidePlain, 0o777, 0o444, "", "ErrReadOnly"},
 		{"current, read-only, in a folder that can be written", "", 0o777, 0o444, "read-only", "filled"},
-		{"not readable", "", 0o777, 0o000, "", "another error"},
+		{"not readable", "", 0o777, 0o000, "", "fs.ErrPermission"},
 	} {
 		s.Run(c.name, func() {
 			exe, dir := unprivileged(s.T())

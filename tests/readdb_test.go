@@ -134,11 +134,19 @@ func (s *readDBSuite) TestReadersWaitForAnOpenUpdate() {
 	readers.Wait()
 }
 
-// A temporary table of that name would take the place of the registry's own on its connection: acknowledged writes would
-// go there, and be gone.
-func (s *readDBSuite) TestTemporaryTablesAreRefused() {
+// What a statement changes on its connection would outlast it, and serve others: a temporary table takes the place of the
+// registry's own, so that acknowledged writes go there and are gone; a setting switches off what makes them durable.
+func (s *readDBSuite) TestWhatWouldOutlastAStatementIsRefused() {
 	ctx := s.T().Context()
 	statements := []string{
+		"PRAGMA synchronous = OFF",
+		"PRAGMA foreign_keys(OFF)",
+		"PRAGMA main.query_only = 1",
+		"PRAGMA locking_mode = EXCLUSIVE",
+		"PRAGMA application_id = 7",
+		"PRAGMA writable_schema = ON",
+		"PRAGMA JOURNAL_MODE = DELETE",
+		"ATTACH ':memory:' AS other",
 		"CREATE TEMP TABLE config AS SELECT * FROM main.config",
 		"CREATE TEMP VIEW changes AS SELECT 1 AS revision",
 		"CREATE TEMP TRIGGER stranger AFTER INSERT ON main.config BEGIN DELETE FROM changes; END",
@@ -155,4 +163,26 @@ func (s *readDBSuite) TestTemporaryTablesAreRefused() {
 	}
 	s.fill(s.reg)
 	s.generated(ctx, s.reg.ReadDB())
+	var columns int
+	s.Require().NoError(s.reg.ReadDB().QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_info('config')").Scan(&columns))
+	s.Require().Equal(4, columns, "what reads is no setting")
+}
+
+// A snapshot that ended and began again would be another one.
+func (s *readDBSuite) TestAViewKeepsItsSnapshot() {
+	ctx := s.T().Context()
+	s.Require().NoError(s.reg.View(ctx, func(ctx context.Context, tx *registry.Tx) error {
+		for _, statement := range []string{"COMMIT; BEGIN", "ROLLBACK", "BEGIN", "END"} {
+			_, err := tx.ExecContext(ctx, statement)
+			s.Require().ErrorIs(err, registry.ErrInvalid, statement)
+			revision, err := tx.Revision(ctx)
+			s.Require().NoError(err)
+			s.Require().Zero(revision)
+		}
+		return nil
+	}))
+	s.Require().NoError(s.reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error { // the connections are as before
+		_, err := tx.ExecContext(ctx, "SAVEPOINT a; RELEASE a")
+		return err
+	}))
 }

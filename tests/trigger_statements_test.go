@@ -188,4 +188,5 @@ var logStatements = []statement{
 	{sql: `UPDATE registry SET log_limit = 'many'`, fails: true},
 	{sql: `DELETE FROM registry`, fails: true},
 	{sql: `INSERT INTO registry (one, id) VALUES (2, 'another')`, fails: true},
+	{sql: `INSERT OR REPLACE INTO registry (one, id) VALUES (1, 'another')`, fails: true},
 }

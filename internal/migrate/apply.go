@@ -26,7 +26,7 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 	}
 	queries := db.New()
 	for _, m := range status.Pending {
-		if err := run(ctx, tx, c, m); err != nil {
+		if err := run(ctx, tx, c, m, status.sets); err != nil {
 			return nil, err
 		}
 	}
@@ -38,24 +38,21 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 			return nil, err
 		}
 	}
-	if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", ApplicationID)); err != nil {
-		return nil, err
-	}
-	return status.Pending, nil
+	return status.Pending, tx.SetApplicationID(ApplicationID)
 }
 
-func run(ctx context.Context, tx *sqlite.Tx, c core, m Pending) error {
+func run(ctx context.Context, tx *sqlite.Tx, c core, m Pending, names []string) error {
 	before, err := readCatalog(ctx, tx.Conn(), c.owns)
 	if err != nil {
 		return err
 	}
-	err = tx.WithoutTransactionControl(func() error {
+	err = tx.Migrate(func() error {
 		_, err := tx.Conn().ExecContext(ctx, m.SQL)
 		return err
 	})
 	if err != nil {
 		if sqlite.IsNotAuthorized(err) {
-			return refuse(ErrSet, "%s: %s begins, ends or leaves the transaction, which is the registry's", m.Set, m.Name)
+			return refuse(ErrSet, "%s: %s: %s: %w", m.Set, m.Name, sqlite.Forbidden, err)
 		}
 		return failedRun(m, err)
 	}
@@ -70,16 +67,27 @@ func run(ctx context.Context, tx *sqlite.Tx, c core, m Pending) error {
 		return refuse(ErrSet, "%s: %s changes the registry's own tables: %s", m.Set, m.Name, strings.Join(diff, ", "))
 	}
 	for _, name := range before.others {
-		if !strings.HasPrefix(name, m.Set) && !slices.Contains(after.others, name) {
+		if owner(name, names) != m.Set && !slices.Contains(after.others, name) {
 			return refuse(ErrSet, "%s: %s drops %s, which is not the set's", m.Set, m.Name, name)
 		}
 	}
 	for _, name := range after.others {
-		if !strings.HasPrefix(name, m.Set) && !slices.Contains(before.others, name) {
-			return refuse(ErrSet, "%s: %s makes %s: its name must start with the set's", m.Set, m.Name, name)
+		if owner(name, names) != m.Set && !slices.Contains(before.others, name) {
+			return refuse(ErrSet, "%s: %s makes %s: its name must start with the set's, and with no longer one of another set",
+				m.Set, m.Name, name)
 		}
 	}
 	return nil
+}
+
+// owner is the set whose name is the longest that the table's name starts with, or "".
+func owner(table string, names []string) (set string) {
+	for _, name := range names {
+		if strings.HasPrefix(table, name) && len(name) > len(set) {
+			set = name
+		}
+	}
+	return set
 }
 
 // failedRun says whose fault it is that a migration failed: the set's, where its SQL or its constraints did; the file's,

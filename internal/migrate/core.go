@@ -3,7 +3,7 @@ package migrate
 import (
 	"context"
 	"fmt"
-	"sync"
+	"sync/atomic"
 
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/schema"
@@ -22,7 +22,20 @@ type core struct {
 
 // loadCore builds each version once, in memory, from the migrations themselves: there is no second description of the
 // schema that could drift.
-var loadCore = sync.OnceValues(func() (core, error) {
+func loadCore() (core, error) {
+	if c := loaded.Load(); c != nil {
+		return *c, nil
+	}
+	c, err := buildCore()
+	if err == nil { // only then: what failed may work the next time
+		loaded.Store(&c)
+	}
+	return c, err
+}
+
+var loaded atomic.Pointer[core]
+
+func buildCore() (core, error) {
 	set, err := load(CoreName, schema.Migrations)
 	if err != nil {
 		return core{}, err
@@ -51,7 +64,7 @@ var loadCore = sync.OnceValues(func() (core, error) {
 	}
 	c.versions[0] = c.versions[set.Migrations[0].Number]
 	return c, nil
-})
+}
 
 // owns reports whether the newest schema has a core table of that name.
 func (c core) owns(table string) bool {

@@ -2,6 +2,9 @@ package migrate
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,6 +16,8 @@ import (
 type Status struct {
 	New     bool      // it holds nothing at all
 	Pending []Pending // in the order in which Apply runs them
+
+	sets []string // the names of all sets, those that were applied and those that were given
 }
 
 // Pending is a migration that the database has not seen.
@@ -55,7 +60,11 @@ func Inspect(ctx context.Context, q db.DBTX, sets []Set) (Status, error) {
 		}
 	}
 	pending, err := compare(append([]Set{c.set}, sets...), applied)
-	return Status{New: isNew, Pending: pending}, err
+	names := slices.Collect(maps.Keys(applied))
+	for _, set := range sets {
+		names = append(names, set.Name)
+	}
+	return Status{New: isNew, Pending: pending, sets: names}, err
 }
 
 // Guards lists what is missing, altered or foreign among the core's tables and triggers, in words.
@@ -114,6 +123,11 @@ func (c core) examine(ctx context.Context, q db.DBTX, id int64, found catalog) (
 	}
 	if diff := found.differences(want); len(diff) > 0 {
 		return nil, refuse(ErrCorrupt, "%s", strings.Join(diff, ", "))
+	}
+	if _, err := db.New().GetRegistry(ctx, q); errors.Is(err, sql.ErrNoRows) {
+		return nil, refuse(ErrCorrupt, "table registry has no row")
+	} else if err != nil {
+		return nil, err
 	}
 	return applied, nil
 }

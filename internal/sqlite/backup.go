@@ -27,8 +27,15 @@ func Backup(ctx context.Context, readers *sql.DB, w Wait, path string) (err erro
 	}
 	defer func() { err = errors.Join(err, os.Remove(temp.Name())) }()
 	err = w.Retry(ctx, func() error {
-		_, err := readers.ExecContext(ctx, "VACUUM INTO ?1", fileURI(temp.Name())+"?vfs="+diskVFS())
-		return err
+		conn, err := lend(ctx, readers, w)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return asOurselves(conn, func() error { // it attaches the copy
+			_, err := conn.ExecContext(ctx, "VACUUM INTO ?1", fileURI(temp.Name())+"?vfs="+diskVFS())
+			return err
+		})
 	})
 	// VACUUM INTO syncs nothing. The descriptor is closed before the file has its name: from then on somebody may open it
 	// as a database, and closing a second descriptor would drop that one's locks.

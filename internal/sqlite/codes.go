@@ -27,11 +27,17 @@ func IsReadOnly(err error) bool { return hasCode(err, sqlite3.ErrReadonly) }
 // IsTooBig reports whether err says that a value exceeds SQLite's limits.
 func IsTooBig(err error) bool { return hasCode(err, sqlite3.ErrTooBig) }
 
-// IsInterrupt reports whether err says that a statement was stopped, which a context that ended does.
-func IsInterrupt(err error) bool { return hasCode(err, sqlite3.ErrInterrupt) }
-
-// IsNotAuthorized reports whether err says that a statement did what WithoutTransactionControl forbids.
+// IsNotAuthorized reports whether err says that a statement did what is Forbidden.
 func IsNotAuthorized(err error) bool { return hasCode(err, sqlite3.ErrAuth) }
+
+// SystemError is the operating system's error behind err, which makes errors.Is(err, fs.ErrNotExist) hold, or nil.
+func SystemError(err error) error {
+	var e sqlite3.Error
+	if errors.As(err, &e) && e.SystemErrno != 0 {
+		return e.SystemErrno
+	}
+	return nil
+}
 
 // IsStatementError reports whether err says that a statement was wrong, or met a constraint: nothing that comes from
 // outside of the database.

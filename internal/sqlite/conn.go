@@ -2,7 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/mattn/go-sqlite3"
@@ -11,16 +14,24 @@ import (
 // conn is the driver's connection, and knows of the Tx that is on it.
 type conn struct {
 	*sqlite3.SQLiteConn
-	state      atomic.Int32
-	restricted atomic.Bool // Tx.WithoutTransactionControl
+	state   atomic.Int32
+	reading atomic.Bool  // the Tx is BeginRead's
+	asking  atomic.Int32 // whose statements are compiled
 }
 
 // The states of a conn.
 const (
-	outside    int32 = iota // there is no Tx on it
-	standing                // nothing but Tx.Commit may commit
-	committing              // Tx.Commit does
-	over                    // something else ended the Tx's transaction, even if another one was begun since
+	outside  int32 = iota // there is no Tx on it
+	standing              // nothing but the Tx's own Commit and Rollback may end the transaction
+	ending                // they do
+	over                  // something else ended the Tx's transaction, even if another one was begun since
+)
+
+// Whose statements a conn compiles, which says what they may do.
+const (
+	anybody   int32 = iota // a caller, or a generated query
+	migration              // a migration: the transaction is not its own
+	ourselves              // this package: everything
 )
 
 var (
@@ -46,23 +57,53 @@ func newConn(raw *sqlite3.SQLiteConn) *conn {
 	return c
 }
 
-// authorize is asked about each statement that is compiled. Temporary tables, views and triggers are refused: one with
-// the name of a table of the file would take its place in every later statement of this connection, the registry's own
-// among them.
-func (c *conn) authorize(action int, _, _, database string) int {
+// Forbidden says what IsNotAuthorized is about.
+const Forbidden = "transactions, attached databases, temporary objects and settings (PRAGMA) are not for statements to change"
+
+// authorize is asked about each statement that is compiled. What would outlast the statement on its connection, which
+// serves others next, is refused: a temporary table with the name of a table of the file takes its place in every later
+// statement, the registry's own among them; a setting may switch off what commits and guards rely on.
+func (c *conn) authorize(action int, name, value, database string) int {
+	asking := c.asking.Load()
+	if asking == ourselves {
+		return sqlite3.SQLITE_OK
+	}
+	refused := false
 	switch action {
-	case sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_CREATE_TEMP_VIEW, sqlite3.SQLITE_CREATE_TEMP_TRIGGER:
-		return sqlite3.SQLITE_DENY
+	case sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_CREATE_TEMP_VIEW, sqlite3.SQLITE_CREATE_TEMP_TRIGGER,
+		sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH:
+		refused = true
 	case sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_VIEW, sqlite3.SQLITE_CREATE_TRIGGER, sqlite3.SQLITE_CREATE_VTABLE:
-		if database == "temp" {
-			return sqlite3.SQLITE_DENY
-		}
-	case sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH:
-		if c.restricted.Load() {
-			return sqlite3.SQLITE_DENY
-		}
+		refused = database == "temp"
+	case sqlite3.SQLITE_PRAGMA:
+		refused = value != "" && !slices.Contains(harmlessPragmas, strings.ToLower(name))
+	case sqlite3.SQLITE_TRANSACTION:
+		// A snapshot that ended and began again would be another one, without a word: there is no hook for that.
+		refused = asking == migration || c.reading.Load() && c.state.Load() == standing
+	case sqlite3.SQLITE_SAVEPOINT:
+		refused = asking == migration
+	}
+	if refused {
+		return sqlite3.SQLITE_DENY
 	}
 	return sqlite3.SQLITE_OK
+}
+
+// harmlessPragmas take a value that is no setting, or one that ends with the transaction.
+var harmlessPragmas = []string{
+	"defer_foreign_keys", "foreign_key_check", "foreign_key_list", "index_info", "index_list", "index_xinfo", "integrity_check",
+	"quick_check", "table_info", "table_list", "table_xinfo", "user_version",
+}
+
+// asOurselves runs f with everything allowed on a connection.
+func asOurselves(c *sql.Conn, f func() error) error {
+	var raw *conn
+	if err := c.Raw(func(dc any) error { raw = dc.(*conn); return nil }); err != nil {
+		return err
+	}
+	raw.asking.Store(ourselves)
+	defer raw.asking.Store(anybody)
+	return f()
 }
 
 // BeginTx implements driver.ConnBeginTx for Tx.SQL: the transaction is there already, and ends by Tx's own statements.

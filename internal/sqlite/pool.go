@@ -49,9 +49,17 @@ func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 
 // UseWAL switches the database to WAL, if it is not there yet; in memory there is none. It waits for locks as w says.
 func UseWAL(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
+	conn, err := lend(ctx, writer, w)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
 	return w.Retry(ctx, func() error {
 		var mode string
-		if err := writer.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		err := asOurselves(conn, func() error {
+			return conn.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA journal_mode = WAL").Scan(&mode)
+		})
+		if err != nil {
 			return err
 		}
 		if !l.IsMemory() && !strings.EqualFold(mode, "wal") {

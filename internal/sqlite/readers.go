@@ -17,8 +17,13 @@ var ErrNoConnection = errors.New("all connections are in use")
 type Readers struct {
 	pool *sql.DB
 	wait Wait
-	idle chan *sql.Conn // kept out of the pool, whose bookkeeping costs as much as a point read's own work
+	// A few connections for point reads, kept out of the pool, whose bookkeeping costs as much as a point read's own work.
+	kept  chan *sql.Conn // those that are open and not in use
+	spare chan struct{}  // one for each that may still be opened
 }
+
+// maxReaders bounds the connections of snapshots and of others' statements; each costs some file descriptors.
+const maxReaders = 256
 
 // OpenReaders opens none yet: each is opened when it is needed first. They wait for locks, and for each other where all
 // are in use, as w says.
@@ -26,14 +31,17 @@ func OpenReaders(s Settings, w Wait) *Readers {
 	params := s.params()
 	params.Set("mode", "ro")
 	pool := sql.OpenDB(s.connector(params))
-	// Enough that readers in long snapshots leave some for the others; beyond that, waiting is cheaper than opening.
-	idle, most := runtime.GOMAXPROCS(0), max(16, 4*runtime.GOMAXPROCS(0))
-	pool.SetMaxOpenConns(idle + most)
-	pool.SetMaxIdleConns(idle + most)
-	return &Readers{pool: pool, wait: w, idle: make(chan *sql.Conn, idle)}
+	kept := max(4, 2*runtime.GOMAXPROCS(0))
+	pool.SetMaxOpenConns(kept + maxReaders)
+	pool.SetMaxIdleConns(kept)
+	r := &Readers{pool: pool, wait: w, kept: make(chan *sql.Conn, kept), spare: make(chan struct{}, kept)}
+	for range kept {
+		r.spare <- struct{}{}
+	}
+	return r
 }
 
-// Pool is the pool itself, for statements of others.
+// Pool is the pool itself, for snapshots and for statements of others.
 func (r *Readers) Pool() *sql.DB { return r.pool }
 
 // Do runs f on a connection outside of a transaction, again where a lock was in the way. f must leave nothing open.
@@ -44,43 +52,57 @@ func (r *Readers) Do(ctx context.Context, f func(*sql.Conn) error) error {
 			return err
 		}
 		err = f(conn)
-		r.put(conn, err)
+		if errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) { // database/sql gave it up
+			_ = conn.Close()
+			r.spare <- struct{}{}
+		} else {
+			r.kept <- conn
+		}
 		return err
 	})
 }
 
 // Close closes the connections. None may be in use.
 func (r *Readers) Close() error {
-	for {
-		select {
-		case conn := <-r.idle:
-			_ = conn.Close()
-		default:
-			return r.pool.Close()
-		}
+	close(r.kept)
+	for conn := range r.kept {
+		_ = conn.Close()
 	}
+	return r.pool.Close()
 }
 
 func (r *Readers) take(ctx context.Context) (*sql.Conn, error) {
 	select {
-	case conn := <-r.idle:
+	case conn := <-r.kept:
 		return conn, nil
 	default:
-		return lend(ctx, r.pool, r.wait)
+	}
+	select {
+	case <-r.spare:
+		return r.open(ctx)
+	default:
+	}
+	timeout := time.NewTimer(r.wait.Limit)
+	defer timeout.Stop()
+	select {
+	case conn := <-r.kept:
+		return conn, nil
+	case <-r.spare:
+		return r.open(ctx)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-timeout.C:
+		return nil, fmt.Errorf("%w: waited %s", ErrNoConnection, r.wait.Limit)
 	}
 }
 
-// put takes a connection back; err is what came of its use. One that database/sql gave up is not kept.
-func (r *Readers) put(conn *sql.Conn, err error) {
-	if errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) {
-		_ = conn.Close()
-		return
+// open uses up what was taken from spare.
+func (r *Readers) open(ctx context.Context) (*sql.Conn, error) {
+	conn, err := lend(ctx, r.pool, r.wait)
+	if err != nil {
+		r.spare <- struct{}{}
 	}
-	select {
-	case r.idle <- conn:
-	default:
-		_ = conn.Close()
-	}
+	return conn, err
 }
 
 // lend takes a connection out of a pool. It waits for one no longer than for a lock.

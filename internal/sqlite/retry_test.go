@@ -75,7 +75,6 @@ func TestCodes(t *testing.T) {
 		"corrupt":      {IsCorrupt, sqlite3.ErrCorrupt},
 		"read-only":    {IsReadOnly, sqlite3.ErrReadonly},
 		"too big":      {IsTooBig, sqlite3.ErrTooBig},
-		"interrupt":    {IsInterrupt, sqlite3.ErrInterrupt},
 		"unauthorized": {IsNotAuthorized, sqlite3.ErrAuth},
 		"input output": {isInputOutput, sqlite3.ErrIoErr},
 	} {

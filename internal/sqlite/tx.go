@@ -25,15 +25,15 @@ type Tx struct {
 // BeginWrite begins a transaction that holds the write lock from the start: one that began by reading would get a busy
 // error at its first write. It waits for the connection and for the lock until ctx ends or w's limit has passed.
 func BeginWrite(ctx context.Context, pool *sql.DB, w Wait) (*Tx, error) {
-	return begin(ctx, pool, w, "BEGIN IMMEDIATE")
+	return begin(ctx, pool, w, "BEGIN IMMEDIATE", false)
 }
 
 // BeginRead begins a transaction for reading. Its snapshot is that of its first statement.
 func BeginRead(ctx context.Context, pool *sql.DB, w Wait) (*Tx, error) {
-	return begin(ctx, pool, w, "BEGIN")
+	return begin(ctx, pool, w, "BEGIN", true)
 }
 
-func begin(ctx context.Context, pool *sql.DB, w Wait, statement string) (*Tx, error) {
+func begin(ctx context.Context, pool *sql.DB, w Wait, statement string, reading bool) (*Tx, error) {
 	tx := &Tx{wait: w}
 	err := w.Retry(ctx, func() error {
 		conn, err := lend(ctx, pool, w)
@@ -57,6 +57,7 @@ func begin(ctx context.Context, pool *sql.DB, w Wait, statement string) (*Tx, er
 	if err != nil {
 		return nil, errors.Join(err, tx.conn.Close())
 	}
+	tx.raw.reading.Store(reading)
 	tx.raw.state.Store(standing)
 	return tx, nil
 }
@@ -102,7 +103,7 @@ func (tx *Tx) Commit(ctx context.Context) error {
 	if err := tx.Standing(); err != nil {
 		return err
 	}
-	tx.raw.state.Store(committing)
+	tx.raw.state.Store(ending)
 	err := tx.wait.Retry(ctx, func() error {
 		_, err := tx.conn.ExecContext(context.Background(), "COMMIT")
 		return err
@@ -123,6 +124,7 @@ func (tx *Tx) Rollback() {
 	if tx.raw.AutoCommit() {
 		return
 	}
+	tx.raw.state.Store(ending)
 	if _, err := tx.conn.ExecContext(context.Background(), "ROLLBACK"); err != nil && !tx.raw.AutoCommit() {
 		// A connection that cannot even roll back must not serve anybody else; closing it ends the transaction.
 		_ = tx.conn.Raw(func(any) error { return driver.ErrBadConn })
@@ -135,10 +137,17 @@ func (tx *Tx) Release() {
 	_ = tx.conn.Close()
 }
 
-// WithoutTransactionControl runs f with BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ATTACH and DETACH refused on the connection
-// (IsNotAuthorized).
-func (tx *Tx) WithoutTransactionControl(f func() error) error {
-	tx.raw.restricted.Store(true)
-	defer tx.raw.restricted.Store(false)
+// Migrate runs f, whose statements may not begin, end or leave the transaction (IsNotAuthorized).
+func (tx *Tx) Migrate(f func() error) error {
+	tx.raw.asking.Store(migration)
+	defer tx.raw.asking.Store(anybody)
 	return f()
+}
+
+// SetApplicationID marks the file, when the transaction commits.
+func (tx *Tx) SetApplicationID(id int32) error {
+	return asOurselves(tx.conn, func() error {
+		_, err := tx.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA application_id = %d", id))
+		return err
+	})
 }

@@ -187,7 +187,7 @@ func (s *databaseSuite) TestTransactionControlCanBeForbidden() {
 	defer tx.Release()
 	defer tx.Rollback()
 	own := errors.New("own")
-	s.Require().Same(own, tx.WithoutTransactionControl(func() error {
+	s.Require().Same(own, tx.Migrate(func() error {
 		for _, text := range []string{
 			"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT a", "RELEASE a", "ROLLBACK TO a",
 			"ATTACH ':memory:' AS other", "DETACH other", "INSERT INTO t VALUES (2); COMMIT",

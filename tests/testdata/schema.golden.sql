@@ -72,7 +72,9 @@ CREATE TRIGGER config_insert AFTER INSERT ON config BEGIN
 END;
 -- trigger config_insert_identity
 CREATE TRIGGER config_insert_identity BEFORE INSERT ON config
-WHEN typeof(NEW.key) <> 'text' OR EXISTS (SELECT 1 FROM config WHERE rowid = NEW.rowid AND key IS NOT NEW.key) BEGIN
+WHEN typeof(NEW.key) <> 'text' OR EXISTS (
+    SELECT 1 FROM config WHERE rowid = NEW.rowid AND rowid >= 0 AND key IS NOT NEW.key
+) BEGIN
     SELECT RAISE(ABORT, 'config: a row needs a key that is text, and a rowid of its own');
 END;
 -- trigger config_update
@@ -102,7 +104,9 @@ CREATE TRIGGER modules_insert AFTER INSERT ON modules BEGIN
 END;
 -- trigger modules_insert_identity
 CREATE TRIGGER modules_insert_identity BEFORE INSERT ON modules
-WHEN typeof(NEW.id) <> 'text' OR EXISTS (SELECT 1 FROM modules WHERE rowid = NEW.rowid AND id IS NOT NEW.id) BEGIN
+WHEN typeof(NEW.id) <> 'text' OR EXISTS (
+    SELECT 1 FROM modules WHERE rowid = NEW.rowid AND rowid >= 0 AND id IS NOT NEW.id
+) BEGIN
     SELECT RAISE(ABORT, 'modules: a row needs an id that is text, and a rowid of its own');
 END;
 -- trigger modules_update
@@ -121,6 +125,10 @@ WHEN typeof(NEW.id) <> 'text' OR NEW.id IS NOT OLD.id OR NEW.rowid <> OLD.rowid 
 END;
 -- trigger registry_delete
 CREATE TRIGGER registry_delete BEFORE DELETE ON registry BEGIN
+    SELECT RAISE(ABORT, 'registry: its row stays');
+END;
+-- trigger registry_insert
+CREATE TRIGGER registry_insert BEFORE INSERT ON registry BEGIN
     SELECT RAISE(ABORT, 'registry: its row stays');
 END;
 -- trigger registry_update
