@@ -21,11 +21,12 @@ const InMemory = sqlite.InMemory
 // run first, all in one transaction: of processes that open a file at the same moment each finds it whole. A database
 // that oxide-k wrote opens as it is, and stays readable and writable for oxide-k.
 //
-// A file that Open refuses stays as it was, byte for byte, except that a journal which a crash left beside it is played
-// back (and SQLite may leave FILE-wal and FILE-shm beside another program's database that has a WAL): ErrNotRegistry for another program's database and for a file
+// A file that Open refuses stays as it was, byte for byte: ErrNotRegistry for another program's database and for a file
 // that is none, ErrCorrupt for one whose guards are missing or altered, ErrNewerSchema, ErrMigrationChanged, and
-// ErrOldSchema with WithReadOnly. A missing folder is fs.ErrNotExist, a file that cannot be written ErrReadOnly, an
-// option or a path that makes no sense ErrInvalid, locks that others hold for too long ErrBusy.
+// ErrOldSchema with WithReadOnly. (What a crash left in a journal beside it is played back, as any program would that
+// opens it, and SQLite may leave FILE-wal and FILE-shm beside another program's database that has a WAL.) A missing folder
+// is fs.ErrNotExist, a file that cannot be written ErrReadOnly, an option or a path that makes no sense ErrInvalid, locks
+// that others hold for too long ErrBusy.
 //
 // ctx bounds the opening only. The path is taken as it is: it is no URI, and may hold any character but NUL.
 func Open(ctx context.Context, path string, opts ...Option) (*Registry, error) {

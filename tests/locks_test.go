@@ -65,24 +65,6 @@ func (s *lockSuite) TestAContextThatEndsFirstEndsTheWait() {
 	requireFilled(s.T(), reg)
 }
 
-func (s *lockSuite) TestAWriteGoesAheadOnceTheLockIsFree() {
-	path := s.create("x.db")
-	reg := s.open(path)
-	release := s.hold(path, "BEGIN IMMEDIATE")
-	done := make(chan error)
-	go func() {
-		_, err := reg.SetConfig(s.T().Context(), "greeting", 7)
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		s.FailNow("the write did not wait", "%v", err)
-	case <-time.After(short):
-	}
-	release()
-	s.Require().NoError(<-done)
-}
-
 // A kernel starts at once, however long somebody else's transaction takes.
 func (s *lockSuite) TestOpeningACurrentRegistryWaitsForNoWriter() {
 	path := s.create("x.db")
