@@ -55,10 +55,19 @@ func open(ctx context.Context, path string, opts []Option) (*Registry, error) {
 
 	settings := sqlite.Settings{Location: location, RelaxedSync: o.durability == Normal}
 	if err := r.openWriter(ctx, settings); err != nil {
-		return nil, err
+		return nil, damaged(err)
 	}
 	r.readers = sqlite.OpenReaders(settings, r.wait)
 	return r, nil
+}
+
+// damaged says ErrCorrupt of a file on which statements of ours fail that work on every other. A set's are its own fault.
+func damaged(err error) error {
+	if sqlite.IsStatementError(err) && !errors.Is(err, ErrInvalid) && !errors.Is(err, migrate.ErrSet) &&
+		!errors.Is(err, migrate.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
 }
 
 // openWriter looks at what is there, and then opens the same for writing; nothing is changed in between. Read-only it

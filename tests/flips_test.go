@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -104,6 +105,16 @@ func (s *flipSuite) TestAnyFlippedBitHasAClearAnswer() {
 		answers[s.answer(path, at, bit)]++
 	}
 	s.T().Log(answers)
+}
+
+// The text of a table's CHECK is compiled with every write, and not before.
+func (s *flipSuite) TestADamagedCheckIsFound() {
+	whole, err := os.ReadFile(s.create("whole.db"))
+	s.Require().NoError(err)
+	damaged := bytes.ReplaceAll(whole, []byte("typeof(log_limit)"), []byte("type\xeff(log_limit)"))
+	s.Require().NotEqual(whole, damaged)
+	s.Require().NoError(os.WriteFile(s.file("x.db"), damaged, 0o600))
+	s.Require().ErrorIs(s.check(s.file("x.db")), registry.ErrCorrupt)
 }
 
 func (s *flipSuite) answer(path string, at int, bit byte) error {
