@@ -34,7 +34,8 @@ var (
 	// ErrTxDone: the transaction's callback has returned, or the transaction was ended before: by SQL, or by SQLite.
 	ErrTxDone = errors.New("transaction is over")
 	// ErrBusy: other writes of this process, the locks of another, or readers that held all connections took longer than
-	// WithLockTimeout. Nothing was written. A call from inside a callback that bypasses its Tx, with another context, ends so too.
+	// WithLockTimeout. Nothing was written. A write from inside an Update that bypasses its Tx, with another context, ends
+	// so too.
 	ErrBusy = errors.New("registry is busy")
 	// ErrReadOnly: the registry, its file or the transaction cannot write.
 	ErrReadOnly = errors.New("read-only")
@@ -120,7 +121,7 @@ func classify(err error) error {
 	return err
 }
 
-// systemError is a driver's error, which says what the system's error behind it is, but is not that one for errors.Is.
+// systemError is a driver's error that errors.Is can tell from others of the system's: the driver only quotes that one.
 type systemError struct {
 	error
 	cause error

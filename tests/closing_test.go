@@ -57,6 +57,26 @@ func (s *closingSuite) TestClosingTwiceDoesNothing() {
 	s.Require().NoError(reg.Close())
 }
 
+// Whoever calls Close can rely on it when it has returned, and does not need to know that another called it first.
+func (s *closingSuite) TestEachOfTwoClosesWaits() {
+	reg, err := s.mode.open(s.T().Context(), s.mode.path(s.T()))
+	s.Require().NoError(err)
+	var returned atomic.Bool
+	var closers sync.WaitGroup
+	s.Require().NoError(reg.Update(s.T().Context(), func(context.Context, *registry.Tx) error {
+		for range 2 {
+			closers.Go(func() {
+				s.NoError(reg.Close())
+				s.True(returned.Load(), "Close came back during an Update")
+			})
+		}
+		s.closes(reg)
+		returned.Store(true)
+		return nil
+	}))
+	closers.Wait()
+}
+
 func (s *closingSuite) TestAClosedRegistryIsAsItWas() {
 	if s.mode.memory {
 		s.T().Skip("a database in memory is gone when it is closed")

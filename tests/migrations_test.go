@@ -153,6 +153,7 @@ func (s *migrationSuite) TestMigrationsDoNotControlTheTransaction() {
 	for _, bad := range []string{
 		"COMMIT", "COMMIT; BEGIN IMMEDIATE", "END", "ROLLBACK", "ROLLBACK; BEGIN", "BEGIN", "BEGIN IMMEDIATE",
 		"SAVEPOINT a", "SAVEPOINT a; RELEASE a", "ATTACH ':memory:' AS other", "DETACH main", "commit", "/* */ COMMIT",
+		"PRAGMA writable_schema = ON", "PRAGMA ignore_check_constraints(1)", "CREATE TEMP TABLE notes_t (id)",
 	} {
 		s.Run(bad, func() {
 			s.requireNothingLeft(files{"00001_a.sql": made + bad}, registry.ErrInvalid)

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -74,6 +75,12 @@ func (s *pathSuite) TestSymlinks() {
 		value, err := registry.Get[int](s.T().Context(), s.open(s.file("real/x.db")), "greeting")
 		s.Require().NoError(err)
 		s.Require().Equal(7, value)
+	})
+	s.Run("into a folder that is missing", func() {
+		s.Require().NoError(os.Symlink("missing/x.db", s.file("dangling.db")))
+		_, err := s.tryOpen(s.file("dangling.db"))
+		s.Require().ErrorIs(err, fs.ErrNotExist)
+		s.Require().NoError(os.Remove(s.file("dangling.db")))
 	})
 	s.Run("to nothing yet", func() {
 		s.Require().NoError(os.Mkdir(s.file("real"), 0o700))

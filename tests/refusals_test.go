@@ -230,6 +230,13 @@ func (s *refusalSuite) TestDamagedSchemas() {
 	}
 }
 
+func (s *refusalSuite) TestTheRowOfRegistryIsMissing() {
+	path := s.create("x.db")
+	sqliteDamage(s.T(), path, identityGuards, "DELETE FROM registry")
+	s.Require().ErrorContains(s.requireRefused(path, registry.ErrCorrupt), "registry has no row")
+	s.requireRefused(path, registry.ErrCorrupt, registry.WithLogLimit(5))
+}
+
 // A table of a subsystem may have triggers, and a database more tables than ours.
 func (s *refusalSuite) TestFurtherTablesAreNobodysDamage() {
 	path := s.create("x.db")

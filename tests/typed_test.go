@@ -196,8 +196,19 @@ func (s *typedSuite) TestModifyInAnUpdateIsUndoneWithIt() {
 
 func (s *typedSuite) TestModifyInAViewIsReadOnly() {
 	err := s.reg.View(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
-		_, err := registry.Modify(ctx, tx, "k", func(int, bool) (int, error) { return 1, nil })
+		_, err := registry.Modify(ctx, tx, "k", func(int, bool) (int, error) {
+			s.Fail("it ran, and might have had effects")
+			return 1, nil
+		})
 		return err
 	})
 	s.Require().ErrorIs(err, registry.ErrReadOnly)
+}
+
+func (s *typedSuite) TestNilCallbacksAreInvalid() {
+	ctx := s.T().Context()
+	_, err := registry.Modify[int](ctx, s.reg, "k", nil)
+	s.Require().ErrorIs(err, registry.ErrInvalid)
+	s.Require().ErrorIs(s.reg.Update(ctx, nil), registry.ErrInvalid)
+	s.Require().ErrorIs(s.reg.View(ctx, nil), registry.ErrInvalid)
 }
