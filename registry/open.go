@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/oxide-k/stateregistry/internal/commit"
 	"github.com/oxide-k/stateregistry/internal/migrate"
@@ -70,15 +69,20 @@ func damaged(err error) error {
 	return err
 }
 
-// openWriter looks at what is there, and then opens the same for writing; nothing is changed in between. Read-only it
-// only looks.
+// errReplaced says that what was looked at is not what was opened: somebody put another file in its place meanwhile.
+var errReplaced = errors.New("another file took its place while it was opened")
+
+// maxLooks is how often a file may be replaced during one opening.
+const maxLooks = 10
+
+// openWriter looks at what is there, and then opens it for writing. Read-only it only looks.
 func (r *Registry) openWriter(ctx context.Context, settings sqlite.Settings) error {
-	for {
-		looked, err := r.location.Stat()
+	for looks := 1; ; looks++ {
+		file, err := r.location.Stat()
 		if err != nil {
 			return err
 		}
-		status, err := r.look(ctx, looked != nil)
+		status, err := r.look(ctx, file != nil)
 		if err != nil || r.opts.readOnly {
 			return err
 		}
@@ -86,22 +90,17 @@ func (r *Registry) openWriter(ctx context.Context, settings sqlite.Settings) err
 		if err != nil {
 			return err
 		}
-		opened, err := r.location.Stat()
-		if err == nil && looked != nil && !os.SameFile(looked, opened) {
-			// Somebody put another file in its place meanwhile.
-			if err := errors.Join(writer.Close(), ctx.Err()); err != nil {
-				return err
-			}
-			continue
-		}
 		r.queue = commit.NewQueue(writer, r.wait)
+		err = r.prepare(ctx, writer, status)
 		if err == nil {
-			err = r.prepare(ctx, writer, status)
+			return nil
 		}
-		if err != nil {
-			return errors.Join(err, r.queue.Close())
+		if err = errors.Join(err, r.queue.Close()); !errors.Is(err, errReplaced) {
+			return err
 		}
-		return nil
+		if looks == maxLooks {
+			return fmt.Errorf("%w: %w", ErrBusy, err)
+		}
 	}
 }
 
@@ -139,7 +138,7 @@ func (r *Registry) prepare(ctx context.Context, writer *sql.DB, status migrate.S
 		if err := r.migrate(ctx); err != nil {
 			return err
 		}
-	} else if err := queries.ProbeWrite(background, writer); err != nil && !sqlite.IsBusy(err) { // busy is writable
+	} else if err := r.checkWriter(ctx, writer, status.ID); err != nil {
 		return err
 	}
 	if err := sqlite.UseWAL(ctx, writer, r.location, r.wait); err != nil {
@@ -155,6 +154,25 @@ func (r *Registry) prepare(ctx context.Context, writer *sql.DB, status migrate.S
 		}
 		return queries.SetLogLimit(background, conn, r.opts.logLimit)
 	})
+}
+
+// checkWriter makes sure, before the first write, that writer has the registry with that id open, and may write it.
+// (Where something is pending, the transaction that runs it looks again.)
+func (r *Registry) checkWriter(ctx context.Context, writer *sql.DB, id string) error {
+	err := r.wait.Retry(ctx, func() error {
+		row, err := queries.GetRegistry(background, writer)
+		if sqlite.IsStatementError(err) || errors.Is(err, sql.ErrNoRows) || err == nil && row.ID != id {
+			return errReplaced
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := queries.ProbeWrite(background, writer); err != nil && !sqlite.IsBusy(err) { // busy is writable
+		return err
+	}
+	return nil
 }
 
 func (r *Registry) migrate(ctx context.Context) error {

@@ -15,6 +15,7 @@ import (
 // Status is what Inspect found in a database that it accepts.
 type Status struct {
 	New     bool      // it holds nothing at all
+	ID      string    // the registry's; "" for one that is new or oxide-k's
 	Pending []Pending // in the order in which Apply runs them
 
 	sets []string // the names of all sets, those that were applied and those that were given
@@ -52,19 +53,19 @@ func Inspect(ctx context.Context, q db.DBTX, sets []Set) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	applied := map[string][]db.Migration{}
-	isNew := id == 0 && len(found.tables) == 0 && len(found.others) == 0
-	if !isNew {
-		if applied, err = c.examine(ctx, q, id, found); err != nil {
+	status := Status{New: id == 0 && len(found.tables) == 0 && len(found.others) == 0}
+	var applied map[string][]db.Migration
+	if !status.New {
+		if applied, status.ID, err = c.examine(ctx, q, id, found); err != nil {
 			return Status{}, err
 		}
 	}
-	pending, err := compare(append([]Set{c.set}, sets...), applied)
-	names := slices.Collect(maps.Keys(applied))
+	status.Pending, err = compare(append([]Set{c.set}, sets...), applied)
+	status.sets = slices.Collect(maps.Keys(applied))
 	for _, set := range sets {
-		names = append(names, set.Name)
+		status.sets = append(status.sets, set.Name)
 	}
-	return Status{New: isNew, Pending: pending, sets: names}, err
+	return status, err
 }
 
 // Guards lists what is missing, altered or foreign among the core's tables and triggers, in words.
@@ -80,33 +81,36 @@ func Guards(ctx context.Context, q db.DBTX) ([]string, error) {
 	return found.differences(c.versions[c.last]), nil
 }
 
-// examine holds a database that is not empty against the version that its ledger claims, and returns the ledger.
-func (c core) examine(ctx context.Context, q db.DBTX, id int64, found catalog) (map[string][]db.Migration, error) {
+// examine holds a database that is not empty against the version that its ledger claims, and returns the ledger and the
+// registry's id.
+func (c core) examine(
+	ctx context.Context, q db.DBTX, id int64, found catalog,
+) (applied map[string][]db.Migration, registryID string, err error) {
 	if _, ok := found.tables[ledger]; !ok && id == 0 {
-		return nil, c.examineOxide(ctx, q, found)
+		return nil, "", c.examineOxide(ctx, q, found)
 	}
 	if id != ApplicationID {
 		if diff := found.differences(c.versions[c.last]); len(diff) > 0 {
-			return nil, refuse(ErrNotRegistry, "its application_id is 0 and %s", strings.Join(diff, ", "))
+			return nil, "", refuse(ErrNotRegistry, "its application_id is 0 and %s", strings.Join(diff, ", "))
 		}
 		// As after a dump and restore, which keeps everything else.
-		return nil, refuse(ErrCorrupt, "its application_id is 0, set it with PRAGMA application_id = %d", ApplicationID)
+		return nil, "", refuse(ErrCorrupt, "its application_id is 0, set it with PRAGMA application_id = %d", ApplicationID)
 	}
 	if err := checkEncoding(ctx, q, ErrCorrupt); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if _, ok := found.tables[ledger]; !ok {
-		return nil, refuse(ErrCorrupt, "table %s is missing", ledger)
+		return nil, "", refuse(ErrCorrupt, "table %s is missing", ledger)
 	}
 	rows, err := db.New().ListMigrations(ctx, q)
 	if err != nil {
 		other := !slices.Equal(found.tables[ledger], c.versions[c.last].tables[ledger])
 		if other || !sqlite.IsSQLite(err) { // the latter: database/sql met a value of another type
-			return nil, refuse(ErrCorrupt, "table %s cannot be read: %w", ledger, err)
+			return nil, "", refuse(ErrCorrupt, "table %s cannot be read: %w", ledger, err)
 		}
-		return nil, err
+		return nil, "", err
 	}
-	applied := map[string][]db.Migration{}
+	applied = map[string][]db.Migration{}
 	for _, row := range rows {
 		applied[row.SetName] = append(applied[row.SetName], row)
 	}
@@ -115,21 +119,20 @@ func (c core) examine(ctx context.Context, q db.DBTX, id int64, found catalog) (
 		version = own[len(own)-1].Number
 	}
 	if version > c.last {
-		return nil, refuse(ErrNewer, "it is at version %d, this program knows %d", version, c.last)
+		return nil, "", refuse(ErrNewer, "it is at version %d, this program knows %d", version, c.last)
 	}
 	want, ok := c.versions[version]
 	if !ok || version == 0 {
-		return nil, refuse(ErrCorrupt, "its ledger names no version of the core that ever was")
+		return nil, "", refuse(ErrCorrupt, "its ledger names no version of the core that ever was")
 	}
 	if diff := found.differences(want); len(diff) > 0 {
-		return nil, refuse(ErrCorrupt, "%s", strings.Join(diff, ", "))
+		return nil, "", refuse(ErrCorrupt, "%s", strings.Join(diff, ", "))
 	}
-	if _, err := db.New().GetRegistry(ctx, q); errors.Is(err, sql.ErrNoRows) {
-		return nil, refuse(ErrCorrupt, "table registry has no row")
-	} else if err != nil {
-		return nil, err
+	row, err := db.New().GetRegistry(ctx, q)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, "", refuse(ErrCorrupt, "table registry has no row")
 	}
-	return applied, nil
+	return applied, row.ID, err
 }
 
 // examineOxide accepts a database as oxide-k leaves it: its tables as they are, further ones if they do not take a name
