@@ -29,6 +29,17 @@ func (q *Queries) GetLogBounds(ctx context.Context, db DBTX) (GetLogBoundsRow, e
 	return i, err
 }
 
+const getOldestRevision = `-- name: GetOldestRevision :one
+SELECT CAST(coalesce(min(revision), 0) AS INTEGER) AS revision FROM changes
+`
+
+func (q *Queries) GetOldestRevision(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRowContext(ctx, getOldestRevision)
+	var revision int64
+	err := row.Scan(&revision)
+	return revision, err
+}
+
 const getRevision = `-- name: GetRevision :one
 SELECT CAST(coalesce(max(revision), 0) AS INTEGER) AS revision FROM changes
 `

@@ -11,6 +11,17 @@ import (
 	"github.com/oxide-k/stateregistry/schema"
 )
 
+const countConfig = `-- name: CountConfig :one
+SELECT count(*) FROM config
+`
+
+func (q *Queries) CountConfig(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRowContext(ctx, countConfig)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const deleteConfig = `-- name: DeleteConfig :execrows
 DELETE FROM config WHERE key = ?1
 `
@@ -59,6 +70,48 @@ func (q *Queries) GetConfigValue(ctx context.Context, db DBTX, key string) (stri
 	var value string
 	err := row.Scan(&value)
 	return value, err
+}
+
+const hasConfig = `-- name: HasConfig :one
+SELECT CAST(EXISTS (SELECT 1 FROM config) AS INTEGER) AS found
+`
+
+func (q *Queries) HasConfig(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRowContext(ctx, hasConfig)
+	var found int64
+	err := row.Scan(&found)
+	return found, err
+}
+
+const hasEncryptedConfig = `-- name: HasEncryptedConfig :one
+SELECT CAST(EXISTS (SELECT 1 FROM config WHERE substr(value, 1, 4) = 'enc:') AS INTEGER) AS found
+`
+
+func (q *Queries) HasEncryptedConfig(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRowContext(ctx, hasEncryptedConfig)
+	var found int64
+	err := row.Scan(&found)
+	return found, err
+}
+
+const hasStaleConfigSince = `-- name: HasStaleConfigSince :one
+SELECT CAST(EXISTS (
+    SELECT 1 FROM changes JOIN config ON config.key = changes.key
+    WHERE changes.revision > ?1 AND changes.subject = 'config' AND substr(config.value, 1, 16) <> ?2
+) AS INTEGER) AS found
+`
+
+type HasStaleConfigSinceParams struct {
+	After  int64
+	Marker string
+}
+
+// Whether an entry that changed after a revision is not under a marker.
+func (q *Queries) HasStaleConfigSince(ctx context.Context, db DBTX, arg HasStaleConfigSinceParams) (int64, error) {
+	row := db.QueryRowContext(ctx, hasStaleConfigSince, arg.After, arg.Marker)
+	var found int64
+	err := row.Scan(&found)
+	return found, err
 }
 
 const listConfig = `-- name: ListConfig :many
@@ -178,6 +231,88 @@ func (q *Queries) ListMisnumberedConfig(ctx context.Context, db DBTX) ([]string,
 	return items, nil
 }
 
+const listStaleConfig = `-- name: ListStaleConfig :many
+SELECT key, CAST(octet_length(value) AS INTEGER) AS size,
+       CAST(CASE WHEN octet_length(value) <= CAST(?1 AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
+FROM config
+WHERE key > ?2 AND substr(value, 1, 16) <> ?3
+ORDER BY key
+LIMIT ?4
+`
+
+type ListStaleConfigParams struct {
+	MaxValue int64
+	After    string
+	Marker   string
+	PageSize int64
+}
+
+type ListStaleConfigRow struct {
+	Key        string
+	Size       int64
+	ShortValue string
+}
+
+// The entries that are not under a marker, page by page: whom a rotation has to visit. A value that is longer than
+// max_value is left out, so that a page stays small; GetConfigValue has it.
+func (q *Queries) ListStaleConfig(ctx context.Context, db DBTX, arg ListStaleConfigParams) ([]ListStaleConfigRow, error) {
+	rows, err := db.QueryContext(ctx, listStaleConfig,
+		arg.MaxValue,
+		arg.After,
+		arg.Marker,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListStaleConfigRow
+	for rows.Next() {
+		var i ListStaleConfigRow
+		if err := rows.Scan(&i.Key, &i.Size, &i.ShortValue); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listStaleMarkers = `-- name: ListStaleMarkers :many
+SELECT DISTINCT CAST(substr(value, 1, 16) AS TEXT) AS marker
+FROM config
+WHERE substr(value, 1, 16) <> ?1
+ORDER BY marker
+`
+
+func (q *Queries) ListStaleMarkers(ctx context.Context, db DBTX, marker string) ([]string, error) {
+	rows, err := db.QueryContext(ctx, listStaleMarkers, marker)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var marker string
+		if err := rows.Scan(&marker); err != nil {
+			return nil, err
+		}
+		items = append(items, marker)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listUntypedConfig = `-- name: ListUntypedConfig :many
 SELECT CAST(coalesce(config.key, '') AS TEXT) AS config_key
 FROM config
@@ -207,6 +342,25 @@ func (q *Queries) ListUntypedConfig(ctx context.Context, db DBTX) ([]string, err
 		return nil, err
 	}
 	return items, nil
+}
+
+const reencryptConfig = `-- name: ReencryptConfig :execrows
+UPDATE config SET value = ?1 WHERE key = ?2 AND value = ?3
+`
+
+type ReencryptConfigParams struct {
+	Value    string
+	Key      string
+	OldValue string
+}
+
+// Another form of the same value, unless somebody wrote a new one meanwhile: no change, so no revision.
+func (q *Queries) ReencryptConfig(ctx context.Context, db DBTX, arg ReencryptConfigParams) (int64, error) {
+	result, err := db.ExecContext(ctx, reencryptConfig, arg.Value, arg.Key, arg.OldValue)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const upsertConfig = `-- name: UpsertConfig :one

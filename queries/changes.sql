@@ -1,6 +1,9 @@
 -- name: GetRevision :one
 SELECT CAST(coalesce(max(revision), 0) AS INTEGER) AS revision FROM changes;
 
+-- name: GetOldestRevision :one
+SELECT CAST(coalesce(min(revision), 0) AS INTEGER) AS revision FROM changes;
+
 -- name: ListChanges :many
 SELECT revision, subject, key, op, at
 FROM changes

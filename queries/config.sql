@@ -34,6 +34,39 @@ RETURNING revision;
 -- name: DeleteConfig :execrows
 DELETE FROM config WHERE key = @key;
 
+-- name: HasConfig :one
+SELECT CAST(EXISTS (SELECT 1 FROM config) AS INTEGER) AS found;
+
+-- name: CountConfig :one
+SELECT count(*) FROM config;
+
+-- The entries that are not under a marker, page by page: whom a rotation has to visit. A value that is longer than
+-- max_value is left out, so that a page stays small; GetConfigValue has it.
+-- name: ListStaleConfig :many
+SELECT key, CAST(octet_length(value) AS INTEGER) AS size,
+       CAST(CASE WHEN octet_length(value) <= CAST(@max_value AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
+FROM config
+WHERE key > @after AND substr(value, 1, 16) <> @marker
+ORDER BY key
+LIMIT @page_size;
+
+-- name: ListStaleMarkers :many
+SELECT DISTINCT CAST(substr(value, 1, 16) AS TEXT) AS marker
+FROM config
+WHERE substr(value, 1, 16) <> @marker
+ORDER BY marker;
+
+-- Whether an entry that changed after a revision is not under a marker.
+-- name: HasStaleConfigSince :one
+SELECT CAST(EXISTS (
+    SELECT 1 FROM changes JOIN config ON config.key = changes.key
+    WHERE changes.revision > @after AND changes.subject = 'config' AND substr(config.value, 1, 16) <> @marker
+) AS INTEGER) AS found;
+
+-- Another form of the same value, unless somebody wrote a new one meanwhile: no change, so no revision.
+-- name: ReencryptConfig :execrows
+UPDATE config SET value = @value WHERE key = @key AND value = @old_value;
+
 -- Entries whose revision is not the one that the change log gave them last.
 -- name: ListMisnumberedConfig :many
 SELECT config.key
@@ -51,3 +84,6 @@ SELECT CAST(coalesce(config.key, '') AS TEXT) AS config_key
 FROM config
 WHERE typeof(config.key) <> 'text' OR typeof(config.value) <> 'text'
 ORDER BY config.key;
+
+-- name: HasEncryptedConfig :one
+SELECT CAST(EXISTS (SELECT 1 FROM config WHERE substr(value, 1, 4) = 'enc:') AS INTEGER) AS found;

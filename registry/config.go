@@ -8,16 +8,27 @@ import (
 	"time"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
 
-// ConfigEntry is a config entry as one read found it. Printing it does not show its value.
+// ConfigEntry is a config entry as one read found it. An encrypted value is decrypted by Decode only. Printing an entry
+// does not show its value.
 type ConfigEntry struct {
 	Key       string
 	Revision  int64     // of the newest change of this entry
 	UpdatedAt time.Time // in UTC; zero where the file holds no readable time, which Verify reports
 	Encrypted bool      // whether the value is encrypted in the file
 
-	value *string // JSON; behind a pointer, since fmt prints what a field holds wherever the entry is a field itself
+	// Behind a pointer to a pointer: fmt prints what a field holds, or points to, where the entry is itself a field.
+	value **storedValue
+}
+
+// storedValue is a value as the row holds it, and what opens it.
+type storedValue struct {
+	text    string
+	ring    *keyring
+	refusal error // why the ring is not the one that it takes, if that is known
 }
 
 // String is the entry without its value, which may be a secret.
@@ -29,16 +40,27 @@ func (e ConfigEntry) String() string {
 func (e ConfigEntry) GoString() string { return e.String() }
 
 // Decode decodes the value into dst, as json.Unmarshal does: ErrDecode where it does not fit, after which dst may be half
-// filled; ErrInvalid if dst is not a pointer.
+// filled; ErrInvalid if dst is not a pointer; ErrEncrypted, ErrTampered where it cannot be decrypted.
 func (e ConfigEntry) Decode(dst any) error {
-	err := checkDestination(dst)
-	if err == nil && e.value == nil {
-		err = fmt.Errorf("%w: the entry is none that was read", ErrDecode)
+	return failed("decode config", e.Key, e.decode(dst))
+}
+
+func (e ConfigEntry) decode(dst any) error {
+	if err := checkDestination(dst); err != nil {
+		return err
 	}
-	if err == nil {
-		err = decode(*e.value, dst)
+	if e.value == nil {
+		return fmt.Errorf("%w: the entry is none that was read", ErrDecode)
 	}
-	return failed("decode config", e.Key, err)
+	value := *e.value
+	if value.refusal != nil {
+		return value.refusal
+	}
+	json, err := value.ring.opened(e.Key, value.text)
+	if err != nil {
+		return err
+	}
+	return decode(json, dst)
 }
 
 // GetConfig implements [Reader].
@@ -53,15 +75,23 @@ func (a access) getConfig(ctx context.Context, key string, dst any) error {
 	if err := checkDestination(dst); err != nil {
 		return err
 	}
-	var value string
-	err := a.read(ctx, func(q db.DBTX) (err error) {
-		value, err = queries.GetConfigValue(background, q, key)
-		return err
+	var json []byte
+	err := a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
+		var text string
+		err := a.read(ctx, func(q db.DBTX) (err error) {
+			text, err = queries.GetConfigValue(background, q, key)
+			return err
+		})
+		if err != nil {
+			return false, configNotFound(err)
+		}
+		json, err = ring.opened(key, text)
+		return err != nil && ring.lacks(text), err
 	})
 	if err != nil {
-		return configNotFound(err)
+		return err
 	}
-	return decode(value, dst)
+	return decode(json, dst)
 }
 
 // GetConfigEntry implements [Reader].
@@ -74,15 +104,19 @@ func (a access) getConfigEntry(ctx context.Context, key string) (ConfigEntry, er
 	if err := checkKey(key); err != nil {
 		return ConfigEntry{}, err
 	}
-	var row db.Config
-	err := a.read(ctx, func(q db.DBTX) (err error) {
-		row, err = queries.GetConfigEntry(background, q, key)
-		return err
+	var entry ConfigEntry
+	err := a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
+		err := a.read(ctx, func(q db.DBTX) error {
+			row, err := queries.GetConfigEntry(background, q, key)
+			entry = newConfigEntry(&row, ring)
+			return err
+		})
+		return err == nil && ring.lacks((*entry.value).text), configNotFound(err)
 	})
-	if err != nil {
-		return ConfigEntry{}, configNotFound(err)
+	if err := aboutValues(err, entry); err != nil {
+		return ConfigEntry{}, err
 	}
-	return newConfigEntry(&row), nil
+	return entry, nil
 }
 
 // ListConfig implements [Reader].
@@ -95,18 +129,26 @@ func (a access) listConfig(ctx context.Context, prefix string) ([]ConfigEntry, e
 	if err := checkPrefix(prefix); err != nil {
 		return nil, err
 	}
-	var rows []db.Config
-	err := a.read(ctx, func(q db.DBTX) (err error) {
-		// No UTF-8 holds the byte 0xff: after the prefix it is above all that may follow.
-		rows, err = queries.ListConfig(ctx, q, db.ListConfigParams{First: prefix, Before: prefix + "\xff"})
-		return err
+	var entries []ConfigEntry
+	err := a.whileRenewing(ctx, func(ring *keyring) (lacks bool, err error) {
+		var rows []db.Config
+		err = a.read(ctx, func(q db.DBTX) (err error) {
+			// No UTF-8 holds the byte 0xff: after the prefix it is above all that may follow.
+			rows, err = queries.ListConfig(ctx, q, db.ListConfigParams{First: prefix, Before: prefix + "\xff"})
+			return err
+		})
+		if err != nil {
+			return false, ended(ctx, err)
+		}
+		entries = make([]ConfigEntry, len(rows))
+		for i := range rows {
+			entries[i] = newConfigEntry(&rows[i], ring)
+			lacks = lacks || ring.lacks(rows[i].Value)
+		}
+		return lacks, nil
 	})
-	if err != nil {
-		return nil, ended(ctx, err)
-	}
-	entries := make([]ConfigEntry, len(rows))
-	for i := range rows {
-		entries[i] = newConfigEntry(&rows[i])
+	if err := aboutValues(err, entries...); err != nil {
+		return nil, err
 	}
 	return entries, nil
 }
@@ -125,7 +167,7 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 	if err != nil {
 		return 0, err
 	}
-	text, err := encode(value, a.settings().maxValue)
+	json, err := encode(value, a.settings().maxValue)
 	if err != nil {
 		return 0, err
 	}
@@ -133,25 +175,72 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 	if err != nil {
 		return 0, err
 	}
-	err = a.write(ctx, func(q db.DBTX) (err error) {
-		if err := cond.checkRow(q, "set config", key, queries.GetConfigRevision); err != nil {
-			return err
+	err = a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
+		text, err := ring.sealed(key, json)
+		if err != nil {
+			return false, err
 		}
-		revision, err = queries.UpsertConfig(background, q, db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at})
-		return err
+		err = a.write(ctx, func(q db.DBTX) (err error) {
+			if err := cond.checkRow(q, "set config", key, queries.GetConfigRevision); err != nil {
+				return err
+			}
+			revision, err = queries.UpsertConfig(background, q, db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at})
+			return err
+		})
+		return sqlite.IsRefusedByTrigger(err), err // a value that is not under the key of now
 	})
 	return revisionOf(revision, err)
 }
 
 // DeleteConfig implements [Writer].
 func (a access) DeleteConfig(ctx context.Context, key string, opts ...WriteOption) (bool, error) {
-	deleted, err := a.deleteRow(ctx, "delete config", key, checkKey, opts, queries.GetConfigRevision, queries.DeleteConfig)
+	remove := queries.DeleteConfig
+	if !a.secrets().keyed {
+		remove = deletePlainConfig
+	}
+	deleted, err := a.deleteRow(ctx, "delete config", key, checkKey, opts, queries.GetConfigRevision, remove)
 	return deleted, failed("delete config", key, err)
 }
 
-// newConfigEntry shares the row's value.
-func newConfigEntry(row *db.Config) ConfigEntry {
-	return ConfigEntry{Key: row.Key, Revision: row.Revision, UpdatedAt: row.UpdatedAt.Time, value: &row.Value}
+// deletePlainConfig is the deletion for who has no key: the entries of an encrypted registry are not theirs.
+func deletePlainConfig(ctx context.Context, q db.DBTX, key string) (int64, error) {
+	switch _, err := queries.GetKeyset(ctx, q); {
+	case err == nil:
+		return 0, ErrEncrypted
+	case !errors.Is(err, sql.ErrNoRows):
+		return 0, err
+	}
+	return queries.DeleteConfig(ctx, q, key)
+}
+
+func newConfigEntry(row *db.Config, ring *keyring) ConfigEntry {
+	value := &storedValue{text: row.Value, ring: ring}
+	return ConfigEntry{
+		Key: row.Key, Revision: row.Revision, UpdatedAt: row.UpdatedAt.Time, Encrypted: envelope.IsEncrypted(row.Value),
+		value: &value,
+	}
+}
+
+// isAboutValues reports whether err, which was classified, says why no value can be opened.
+func isAboutValues(err error) bool {
+	return errors.Is(err, ErrEncrypted) || errors.Is(err, ErrNotEncrypted) || errors.Is(err, ErrWrongKey)
+}
+
+// aboutValues is nil where err says only that values cannot be opened. The entries are there all the same, and Decode gives
+// err for those that it concerns.
+func aboutValues(err error, entries ...ConfigEntry) error {
+	if err == nil {
+		return nil
+	}
+	if err = classify(err); !isAboutValues(err) {
+		return err
+	}
+	for _, e := range entries {
+		if value := *e.value; value.ring.lacks(value.text) {
+			value.refusal = err
+		}
+	}
+	return nil
 }
 
 func configNotFound(err error) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/oxide-k/stateregistry/internal/commit"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
+	"github.com/oxide-k/stateregistry/keyset"
 )
 
 // The reasons of an [Error], for errors.Is.
@@ -26,6 +27,15 @@ var (
 	ErrEncode = errors.New("value cannot be encoded")
 	// ErrDecode: what is stored is not what the caller asked for, or is no known kind, state, time or JSON at all.
 	ErrDecode = errors.New("value cannot be decoded")
+	// ErrWrongKey: the key-encryption key does not open the registry's keyset. It is another one, or what is stored of the
+	// keyset was tampered with: there is no telling. Nothing else was read.
+	ErrWrongKey = errors.New("wrong key")
+	// ErrEncrypted: the registry is encrypted, and was opened without a key; or it is encrypted already.
+	ErrEncrypted = errors.New("it is encrypted")
+	// ErrNotEncrypted: the registry is not encrypted, and holds config entries: Encrypt is how to make it so.
+	ErrNotEncrypted = errors.New("it is not encrypted")
+	// ErrTampered: what is stored is not what this registry encrypted for this key. It can be overwritten and deleted.
+	ErrTampered = errors.New("encrypted value was tampered with")
 	// ErrClosed: the registry was closed.
 	ErrClosed = errors.New("registry is closed")
 	// ErrNested: a method of the registry was called with the context of one of its own callbacks, where the
@@ -47,7 +57,7 @@ var (
 	ErrNotRegistry = errors.New("not a registry")
 	// ErrOldSchema: migrations are pending, and the registry was opened read-only.
 	ErrOldSchema = errors.New("schema is older than this program, migrations are pending")
-	// ErrNewerSchema: the file was migrated by a newer program.
+	// ErrNewerSchema: the file, or an encrypted value in it, is a newer program's.
 	ErrNewerSchema = errors.New("schema is newer than this program")
 	// ErrMigrationChanged: a migration's text is not what was applied.
 	ErrMigrationChanged = errors.New("migration changed after it was applied")
@@ -105,9 +115,11 @@ func classify(err error) error {
 	}{
 		{errors.Is(err, migrate.ErrNotRegistry) || sqlite.IsNotDatabase(err), ErrNotRegistry},
 		{errors.Is(err, migrate.ErrCorrupt) || sqlite.IsCorrupt(err), ErrCorrupt},
-		{errors.Is(err, migrate.ErrNewer), ErrNewerSchema},
+		{errors.Is(err, migrate.ErrNewer) || errors.Is(err, keyset.ErrUnsupported), ErrNewerSchema},
 		{errors.Is(err, migrate.ErrChanged), ErrMigrationChanged},
 		{errors.Is(err, migrate.ErrSet) || sqlite.IsTooBig(err), ErrInvalid},
+		{errors.Is(err, keyset.ErrKEK) || errors.Is(err, keyset.ErrTemplate), ErrInvalid},
+		{errors.Is(err, keyset.ErrWrongKEK), ErrWrongKey},
 		{errors.Is(err, sqlite.ErrCommitUnknown), ErrCommitUnknown},
 		{errors.Is(err, sqlite.ErrGone) || sqlite.IsRefusedCommit(err), ErrTxDone},
 		{errors.Is(err, commit.ErrClosed) || errors.Is(err, sql.ErrConnDone), ErrClosed},

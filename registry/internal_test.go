@@ -79,8 +79,18 @@ func TestAConflictSaysWhatIsThere(t *testing.T) {
 }
 
 func TestPrintingAnEntryDoesNotShowItsValue(t *testing.T) {
-	secret := "s3cret"
+	secret := &storedValue{text: "s3cret"}
 	entry := ConfigEntry{Key: "token", Revision: 3, value: &secret}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		for _, printed := range []any{
+			entry, &entry, struct{ e ConfigEntry }{entry}, &struct{ e *ConfigEntry }{&entry}, []ConfigEntry{entry},
+			map[string]any{"e": &entry}, struct{ E any }{[]*ConfigEntry{&entry}},
+		} {
+			text := fmt.Sprintf(verb, printed)
+			require.NotContains(t, text, "s3cret")
+			require.NotContains(t, text, fmt.Sprintf("%x", "s3cret"))
+		}
+	}
 	for _, text := range []string{
 		fmt.Sprintf("%v %+v %#v %s", entry, entry, entry, entry),
 		fmt.Sprintf("%v %+v %#v", &entry, []ConfigEntry{entry}, []*ConfigEntry{&entry}[0]),
@@ -100,7 +110,7 @@ func TestJSONKindsCarryNoLiteral(t *testing.T) {
 		require.Equal(t, want, jsonKind(met))
 	}
 	var n int8
-	err := decode("1234567", &n)
+	err := decode([]byte("1234567"), &n)
 	require.ErrorIs(t, err, ErrDecode)
 	require.NotContains(t, err.Error(), "1234567")
 }
@@ -123,7 +133,7 @@ func TestTheReplacementCharacterIsToldFromABadByte(t *testing.T) {
 		require.Equal(t, bad, hasEscapedReplacement([]byte(text)), text)
 		stored, err := encode(map[string]any{"good": "x", "raw": json.RawMessage(text)}, 1<<10)
 		require.NoError(t, err, "it came as JSON")
-		require.Contains(t, stored, text)
+		require.Contains(t, string(stored), text)
 		_, err = encode(struct {
 			Raw json.RawMessage
 			Bad []any
@@ -158,7 +168,7 @@ func (*boaster) UnmarshalJSON(text []byte) error {
 }
 
 func TestAnUnmarshalMethodDoesNotGetItsInputOut(t *testing.T) {
-	err := decode(`"s3cret"`, &boaster{})
+	err := decode([]byte(`"s3cret"`), &boaster{})
 	require.ErrorIs(t, err, ErrDecode)
 	require.NotContains(t, err.Error(), "s3cret")
 	require.NotContains(t, err.Error(), "%!")

@@ -14,21 +14,21 @@ import (
 
 // encode is value as it is stored: compact JSON, without HTML escaping. Its errors never hold the value: what
 // encoding/json, or a MarshalJSON method, says of it may quote it.
-func encode(value any, limit int) (string, error) {
+func encode(value any, limit int) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(value); err != nil {
-		return "", encodeError(err)
+		return nil, encodeError(err)
 	}
 	text := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 	if !utf8.Valid(text) || hasEscapedReplacement(text) && holdsInvalidUTF8(reflect.ValueOf(value), 0) {
-		return "", fmt.Errorf("%w: a string in it is not UTF-8", ErrEncode)
+		return nil, fmt.Errorf("%w: a string in it is not UTF-8", ErrEncode)
 	}
 	if len(text) > limit {
-		return "", invalid("the value has %d bytes of JSON, at most %d are allowed", len(text), limit)
+		return nil, invalid("the value has %d bytes of JSON, at most %d are allowed", len(text), limit)
 	}
-	return string(text), nil
+	return text, nil
 }
 
 // hasEscapedReplacement reports whether text holds the escape \ufffd. The encoder writes it for each byte of a string that
@@ -130,12 +130,12 @@ func checkDestination(dst any) error {
 	return nil
 }
 
-// decode fills dst from stored text. Its errors name Go types, never what was stored.
-func decode(text string, dst any) error {
-	if !utf8.ValidString(text) { // JSON is UTF-8; json would replace what is not
+// decode fills dst from JSON text. Its errors name Go types, never what was stored.
+func decode(text []byte, dst any) error {
+	if !utf8.Valid(text) { // JSON is UTF-8; json would replace what is not
 		return fmt.Errorf("%w: it is not JSON", ErrDecode)
 	}
-	err := json.Unmarshal([]byte(text), dst)
+	err := json.Unmarshal(text, dst)
 	if err == nil {
 		return nil
 	}

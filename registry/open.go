@@ -10,6 +10,7 @@ import (
 	"github.com/oxide-k/stateregistry/internal/commit"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
+	"github.com/oxide-k/stateregistry/keyset"
 )
 
 // InMemory is the path of a registry in memory: each Open with it gives an empty one of its own, gone when it is closed.
@@ -28,19 +29,44 @@ const InMemory = sqlite.InMemory
 // that others hold for too long ErrBusy.
 //
 // ctx bounds the opening only. The path is taken as it is: it is no URI, and may hold any character but NUL.
+//
+// An encrypted registry opens too: its modules, keys and revisions can be read, its values and writes to its config are
+// ErrEncrypted. [OpenEncrypted] is the way to open it with its key.
 func Open(ctx context.Context, path string, opts ...Option) (*Registry, error) {
-	r, err := open(ctx, path, opts)
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, failed("open", path, err)
+	}
+	r, err := open(ctx, path, o, keyset.KEK{}, openPlain)
 	if err != nil {
 		return nil, failed("open", path, err)
 	}
 	return r, nil
 }
 
-func open(ctx context.Context, path string, opts []Option) (*Registry, error) {
-	o, err := newOptions(opts)
-	if err != nil {
-		return nil, err
+// plan is what an opening does beyond opening. It is made from a look at the file, before anything is changed, and again
+// where that file was replaced meanwhile.
+type plan func(o *opening, found keysetFound) error
+
+// opening is a Registry that is being opened.
+type opening struct {
+	*Registry
+	plan plan
+	// convert, where the plan set it, runs in the transaction of the migrations, after them.
+	convert   func(ctx context.Context, tx *sqlite.Tx, found migrate.Status) error
+	converted bool // that transaction was committed
+	released  bool // convert removes the keyset
+}
+
+// openPlain is Open's plan.
+func openPlain(o *opening, found keysetFound) error {
+	if found.row != nil {
+		o.keys.current.Store(locked)
 	}
+	return nil
+}
+
+func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan) (*Registry, error) {
 	if err := sqlite.CheckLibrary(); err != nil {
 		return nil, err
 	}
@@ -51,9 +77,11 @@ func open(ctx context.Context, path string, opts []Option) (*Registry, error) {
 	r := &Registry{location: location, opts: o, wait: sqlite.Wait{Limit: o.lockTimeout}}
 	r.access = access{r}
 	r.calls.empty = make(chan struct{}, 1)
+	r.keys.kek, r.keys.keyed = kek, kek.Kind() != ""
+	r.rekeying = make(chan struct{}, 1)
 
 	settings := sqlite.Settings{Location: location, RelaxedSync: o.durability == Normal}
-	if err := r.openWriter(ctx, settings); err != nil {
+	if err := (&opening{Registry: r, plan: plan}).openWriter(ctx, settings); err != nil {
 		return nil, damaged(err)
 	}
 	r.readers = sqlite.OpenReaders(settings, r.wait)
@@ -76,7 +104,7 @@ var errReplaced = errors.New("another file took its place while it was opened")
 const maxLooks = 10
 
 // openWriter looks at what is there, and then opens it for writing. Read-only it only looks.
-func (r *Registry) openWriter(ctx context.Context, settings sqlite.Settings) error {
+func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) error {
 	for looks := 1; ; looks++ {
 		file, err := r.location.Stat()
 		if err != nil {
@@ -104,12 +132,16 @@ func (r *Registry) openWriter(ctx context.Context, settings sqlite.Settings) err
 	}
 }
 
-// look inspects the file, if there is one, before anything is changed.
-func (r *Registry) look(ctx context.Context, exists bool) (status migrate.Status, err error) {
+// look inspects the file, if there is one, and plans what to do with it, before anything is changed.
+func (r *opening) look(ctx context.Context, exists bool) (status migrate.Status, err error) {
 	status.New = true
+	var found keysetFound
 	if exists {
 		err := sqlite.Look(ctx, r.location, r.wait, !r.opts.readOnly, func(conn *sql.Conn) error {
-			status, err = migrate.Inspect(background, conn, r.opts.sets)
+			if status, err = migrate.Inspect(background, conn, r.opts.sets); err != nil {
+				return err
+			}
+			found, err = findKeyset(conn, status)
 			return err
 		})
 		if err != nil {
@@ -128,13 +160,15 @@ func (r *Registry) look(ctx context.Context, exists bool) (status migrate.Status
 	case r.opts.readOnly && len(status.Pending) > 0:
 		return status, fmt.Errorf("%w: %s: %s", ErrOldSchema, status.Pending[0].Set, status.Pending[0].Name)
 	}
-	return status, nil
+	r.keys.current.Store(nil)
+	r.convert = nil
+	return status, r.plan(r, found)
 }
 
 // prepare runs what is pending, in one transaction, and then switches to WAL: a migration that fails leaves an oxide-k
 // file as it was, to the byte. It stores the log's limit where that is another.
-func (r *Registry) prepare(ctx context.Context, writer *sql.DB, status migrate.Status) error {
-	if status.New || len(status.Pending) > 0 {
+func (r *opening) prepare(ctx context.Context, writer *sql.DB, status migrate.Status) error {
+	if status.New || len(status.Pending) > 0 || r.convert != nil {
 		if err := r.migrate(ctx); err != nil {
 			return err
 		}
@@ -143,6 +177,11 @@ func (r *Registry) prepare(ctx context.Context, writer *sql.DB, status migrate.S
 	}
 	if err := sqlite.UseWAL(ctx, writer, r.location, r.wait); err != nil {
 		return err
+	}
+	if r.keys.keyed {
+		if err := r.unlock(ctx, writer); err != nil {
+			return err
+		}
 	}
 	if r.opts.logLimit == 0 {
 		return nil
@@ -158,7 +197,7 @@ func (r *Registry) prepare(ctx context.Context, writer *sql.DB, status migrate.S
 
 // checkWriter makes sure, before the first write, that writer has the registry with that id open, and may write it.
 // (Where something is pending, the transaction that runs it looks again.)
-func (r *Registry) checkWriter(ctx context.Context, writer *sql.DB, id string) error {
+func (r *opening) checkWriter(ctx context.Context, writer *sql.DB, id string) error {
 	err := r.wait.Retry(ctx, func() error {
 		row, err := queries.GetRegistry(background, writer)
 		if sqlite.IsStatementError(err) || errors.Is(err, sql.ErrNoRows) || err == nil && row.ID != id {
@@ -175,22 +214,28 @@ func (r *Registry) checkWriter(ctx context.Context, writer *sql.DB, id string) e
 	return nil
 }
 
-func (r *Registry) migrate(ctx context.Context) error {
+func (r *opening) migrate(ctx context.Context) error {
 	now, err := r.opts.now()
 	if err != nil {
 		return err
 	}
 	return r.queue.Exclusive(ctx, func(tx *sqlite.Tx) error {
-		applied, err := migrate.Apply(background, tx, r.opts.sets, now)
+		found, err := migrate.Apply(background, tx, r.opts.sets, now)
 		if err != nil {
 			return err
+		}
+		if r.convert != nil {
+			if err := r.convert(ctx, tx, found); err != nil {
+				return err
+			}
 		}
 		if err := tx.Commit(ctx); sqlite.IsStatementError(err) { // a deferred constraint of a set's
 			return invalid("migrations: %w", err)
 		} else if err != nil {
 			return err
 		}
-		for _, m := range applied {
+		r.converted = r.convert != nil
+		for _, m := range found.Pending {
 			r.opts.logger.InfoContext(ctx, "registry: migration applied",
 				"path", r.location.String(), "set", m.Set, "migration", m.Name)
 		}

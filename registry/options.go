@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/oxide-k/stateregistry/internal/migrate"
+	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/schema"
 )
 
@@ -41,6 +42,9 @@ type options struct {
 	sets        []migrate.Set
 	logLimit    int64 // 0: as the file says
 	maxValue    int
+	template    keyset.Template
+	oxideKey    *string // behind a pointer, which fmt does not follow
+	progress    func(done, total int64)
 }
 
 func newOptions(opts []Option) (options, error) {
@@ -180,6 +184,43 @@ func WithMaxValue(bytes int) Option {
 			return invalid("largest value of %d bytes: want 1 to %d", bytes, maxMaxValue)
 		}
 		o.maxValue = bytes
+		return nil
+	}
+}
+
+// WithKeyTemplate is the algorithm of the keys that this Registry makes: when it encrypts a registry, and when it rotates.
+// The default is keyset.XChaCha20Poly1305. Reading goes by what the keyset says.
+func WithKeyTemplate(t keyset.Template) Option {
+	return func(o *options) error {
+		if !t.Valid() {
+			return invalid("%s", t)
+		}
+		o.template = t
+		return nil
+	}
+}
+
+// WithOxideKey is the string that an oxide-k kernel encrypted its values under. Only Encrypt uses it. An empty one is
+// ErrInvalid.
+func WithOxideKey(key string) Option {
+	return func(o *options) error {
+		if key == "" {
+			return invalid("an empty oxide-k key")
+		}
+		o.oxideKey = &key
+		return nil
+	}
+}
+
+// WithProgress is told how far Encrypt, Decrypt and RotateKeyset are, in config entries: after each page of them, and at
+// the end with done equal to total. It is called by the goroutine that does the work, one call at a time; Encrypt and
+// Decrypt call it inside their transaction.
+func WithProgress(f func(done, total int64)) Option {
+	return func(o *options) error {
+		if f == nil {
+			return invalid("a nil progress function")
+		}
+		o.progress = f
 		return nil
 	}
 }

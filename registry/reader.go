@@ -74,6 +74,10 @@ type scope interface {
 	// update runs f in a transaction that may write: a new one, or the one that there is.
 	update(ctx context.Context, f func(context.Context, *Tx) error) error
 	settings() *options
+	secrets() *secrets
+	// ring is the keyring to work with; use puts another one in its place, where that is newer.
+	ring() *keyring
+	use(k *keyring)
 }
 
 // access is the methods of Reader and Writer, the same for a Registry and a Tx.

@@ -21,6 +21,8 @@ type Registry struct {
 	wait     sqlite.Wait
 	readers  *sqlite.Readers
 	queue    *commit.Queue // nil where the registry was opened read-only
+	keys     secrets
+	rekeying chan struct{} // holds a token while the keyset is rotated or rewrapped
 	calls    gate
 	closing  sync.Once
 	closed   error // what closing did
@@ -61,6 +63,15 @@ func (r *Registry) enter(ctx context.Context) error {
 func (r *Registry) leave() { r.calls.leave() }
 
 func (r *Registry) settings() *options { return &r.opts }
+
+// secrets implements scope.
+func (r *Registry) secrets() *secrets { return &r.keys }
+
+// ring implements scope.
+func (r *Registry) ring() *keyring { return r.keys.current.Load() }
+
+// use implements scope: what was loaded is current already.
+func (r *Registry) use(*keyring) {}
 
 // read implements scope.
 func (r *Registry) read(ctx context.Context, f func(db.DBTX) error) error {

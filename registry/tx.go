@@ -23,6 +23,7 @@ type Tx struct {
 	tx       *sqlite.Tx
 	ctx      context.Context // the callback's; ends after the transaction
 	writable bool
+	keys     atomic.Pointer[keyring] // what opens the values of this snapshot
 
 	mu   sync.Mutex // held by each statement, and by finish, so that none slips in after the end
 	done atomic.Bool
@@ -43,12 +44,13 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 		return failed("view", "", err)
 	}
 	defer r.leave()
+	ring := r.ring() // before the snapshot: a rotation that ends in between may remove keys that the snapshot needs
 	stx, err := sqlite.BeginRead(ctx, r.readers.Pool(), r.wait)
 	if err != nil {
 		return failed("view", "", err)
 	}
 	defer stx.Release()
-	tx, end := r.newTx(ctx, stx, false)
+	tx, end := r.newTx(ctx, stx, ring, false)
 	defer end()
 	// A snapshot is taken by the first statement, not by BEGIN.
 	err = r.wait.Retry(ctx, func() error {
@@ -77,7 +79,7 @@ func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *T
 	}
 	var own error // f's
 	err := r.queue.Exclusive(ctx, func(stx *sqlite.Tx) error {
-		tx, end := r.newTx(ctx, stx, true)
+		tx, end := r.newTx(ctx, stx, r.ring(), true)
 		defer end()
 		if own = f(tx.ctx, tx); own != nil {
 			return own
@@ -92,8 +94,9 @@ func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *T
 }
 
 // newTx is a Tx on stx. end must be called; it undoes what was not committed.
-func (r *Registry) newTx(ctx context.Context, stx *sqlite.Tx, writable bool) (_ *Tx, end func()) {
+func (r *Registry) newTx(ctx context.Context, stx *sqlite.Tx, ring *keyring, writable bool) (_ *Tx, end func()) {
 	tx := &Tx{registry: r, tx: stx, writable: writable}
+	tx.keys.Store(ring)
 	tx.access = access{tx}
 	ctx, cancel := context.WithCancel(context.WithValue(ctx, txKey{r}, tx))
 	tx.ctx = ctx
@@ -127,6 +130,15 @@ func (tx *Tx) enter(ctx context.Context) error {
 }
 
 func (tx *Tx) settings() *options { return &tx.registry.opts }
+
+// secrets implements scope.
+func (tx *Tx) secrets() *secrets { return &tx.registry.keys }
+
+// ring implements scope.
+func (tx *Tx) ring() *keyring { return tx.keys.Load() }
+
+// use implements scope.
+func (tx *Tx) use(k *keyring) { tx.keys.Store(k) }
 
 // read implements scope.
 func (tx *Tx) read(ctx context.Context, f func(db.DBTX) error) error {

@@ -3,12 +3,11 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/envelope"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
@@ -32,13 +31,13 @@ type Problem struct {
 const verifyPage = 256
 
 // Verify looks at everything in one snapshot: SQLite's own integrity check and foreign keys, the registry's tables and
-// triggers, each module, each config value, the change log and the revisions in the rows. Damage is in the report, and
-// gives ErrCorrupt. It takes time with the size of the registry, and the memory of a part of it.
+// triggers, each module, the keyset, each config value, the change log and the revisions in the rows. Encrypted values are
+// opened, except where there is no key: then only their form is looked at. Damage is in the report, and gives ErrCorrupt. It takes time with the size of the registry, and the memory of a part of it.
 func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
 	v := verification{}
 	err := r.View(ctx, func(ctx context.Context, tx *Tx) error {
-		for _, step := range []func(context.Context, db.DBTX) error{
-			v.integrity, v.guards, v.types, v.modules, v.config, v.log,
+		for _, step := range []func(context.Context, *Tx) error{
+			v.integrity, v.guards, v.types, v.modules, v.keyset, v.config, v.log,
 		} {
 			err := step(ctx, tx)
 			switch {
@@ -74,7 +73,7 @@ func (v *verification) found(subject, key, text string) {
 	v.report.Problems = append(v.report.Problems, Problem{Subject: subject, Key: key, Text: text})
 }
 
-func (v *verification) integrity(ctx context.Context, q db.DBTX) error {
+func (v *verification) integrity(ctx context.Context, q *Tx) error {
 	lines, err := pragmaRows(ctx, q, "PRAGMA integrity_check")
 	if err != nil {
 		return err
@@ -94,7 +93,7 @@ func (v *verification) integrity(ctx context.Context, q db.DBTX) error {
 	return nil
 }
 
-func (v *verification) guards(ctx context.Context, q db.DBTX) error {
+func (v *verification) guards(ctx context.Context, q *Tx) error {
 	missing, err := migrate.Guards(ctx, q)
 	for _, text := range missing {
 		v.found("database", "", text)
@@ -103,7 +102,7 @@ func (v *verification) guards(ctx context.Context, q db.DBTX) error {
 }
 
 // types finds the rows that Go's types, or a page's end, would hide from the steps that follow.
-func (v *verification) types(ctx context.Context, q db.DBTX) error {
+func (v *verification) types(ctx context.Context, q *Tx) error {
 	ids, err := queries.ListUntypedModules(ctx, q)
 	if err != nil {
 		return err
@@ -118,7 +117,7 @@ func (v *verification) types(ctx context.Context, q db.DBTX) error {
 	return err
 }
 
-func (v *verification) modules(ctx context.Context, q db.DBTX) error {
+func (v *verification) modules(ctx context.Context, q *Tx) error {
 	rows, err := queries.ListModules(ctx, q)
 	if err != nil {
 		return err
@@ -137,7 +136,7 @@ func (v *verification) modules(ctx context.Context, q db.DBTX) error {
 	return err
 }
 
-func (v *verification) config(ctx context.Context, q db.DBTX) error {
+func (v *verification) config(ctx context.Context, q *Tx) error {
 	for first := ""; ; {
 		rows, err := queries.ListConfigPage(ctx, q, db.ListConfigPageParams{First: first, PageSize: verifyPage})
 		if err != nil {
@@ -145,7 +144,9 @@ func (v *verification) config(ctx context.Context, q db.DBTX) error {
 		}
 		for _, row := range rows {
 			v.report.Config++
-			v.configRow(row)
+			if err := v.configRow(ctx, q, row); err != nil {
+				return err
+			}
 		}
 		if len(rows) < verifyPage {
 			break
@@ -161,19 +162,46 @@ func (v *verification) config(ctx context.Context, q db.DBTX) error {
 	return err
 }
 
-func (v *verification) configRow(row db.Config) {
+func (v *verification) configRow(ctx context.Context, tx *Tx, row db.Config) error {
 	if err := checkKey(row.Key); err != nil {
 		v.found(SubjectConfig, row.Key, err.Error())
-	}
-	if !json.Valid([]byte(row.Value)) || !utf8.ValidString(row.Value) {
-		v.found(SubjectConfig, row.Key, "the value is not JSON")
 	}
 	if !row.UpdatedAt.Valid() {
 		v.found(SubjectConfig, row.Key, "updated_at is no time")
 	}
+	if tx.ring() == locked {
+		if _, _, err := envelope.Open(row.Value); err != nil && !errors.Is(err, envelope.ErrVersion) {
+			v.found(SubjectConfig, row.Key, "the value is not encrypted")
+		}
+		return nil
+	}
+	text, err := tx.opened(ctx, row.Key, row.Value)
+	switch {
+	case isAboutValues(err), errors.Is(err, ErrTampered), errors.Is(err, ErrNewerSchema):
+		v.found(SubjectConfig, row.Key, err.Error())
+	case err != nil:
+		return err
+	case !isJSON(text):
+		v.found(SubjectConfig, row.Key, "the value is not JSON")
+	}
+	return nil
 }
 
-func (v *verification) log(ctx context.Context, q db.DBTX) error {
+// keyset looks whether the keyset of this snapshot opens.
+func (v *verification) keyset(ctx context.Context, tx *Tx) error {
+	_, err := tx.renew(ctx, tx.ring())
+	switch err = classify(err); {
+	case errors.Is(err, ErrEncrypted): // and opened without a key
+		tx.use(locked)
+		return nil
+	case errors.Is(err, ErrWrongKey):
+		v.found("database", "", "keyset: "+err.Error())
+		return nil
+	}
+	return err
+}
+
+func (v *verification) log(ctx context.Context, q *Tx) error {
 	if _, err := queries.GetRegistry(ctx, q); errors.Is(err, sql.ErrNoRows) {
 		v.found("database", "", "the registry's own row is missing")
 	} else if err != nil {

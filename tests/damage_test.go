@@ -14,6 +14,8 @@ import (
 var (
 	identityGuards = regexp.MustCompile(`_identity$|^changes_(delete|update)$|^registry_`)
 	revisionGuards = regexp.MustCompile(`^(config|modules)_update$`)
+	configGuards   = regexp.MustCompile(`_value$`)
+	rowGuards      = regexp.MustCompile(identityGuards.String() + "|" + configGuards.String())
 )
 
 // withoutGuards runs statements while the triggers whose names match are gone. They come back as they were.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -77,7 +79,7 @@ func (s *migrationSuite) TestSetsRunOnceInTheOrderOfTheirNumbers() {
 	for i, entry := range entries {
 		text, err := schema.Migrations.ReadFile(entry.Name())
 		s.Require().NoError(err)
-		want = append(want, ledgerRow("core", []string{"1", "2"}[i], entry.Name(), string(text)))
+		want = append(want, ledgerRow("core", fmt.Sprint(i+1), entry.Name(), string(text)))
 	}
 	want = append(want,
 		ledgerRow("notes", "1", "00001_first.sql", set["z/deep/er/00001_first.sql"]),
@@ -98,6 +100,15 @@ func (s *migrationSuite) TestSetsRunOnceInTheOrderOfTheirNumbers() {
 	s.Require().Equal(rows[1:], sqliteRows(s.T(), path, "SELECT * FROM notes"))
 }
 
+// coreMigrations is how many migrations the core has.
+func coreMigrations(t testing.TB) int {
+	t.Helper()
+	entries, err := fs.ReadDir(schema.Migrations, ".")
+	require.NoError(t, err)
+	require.NotEmpty(t, entries)
+	return len(entries)
+}
+
 func ledgerRow(set, number, name, text string) []string {
 	sum := sha256.Sum256([]byte(text))
 	row := []string{set, number, name, hex.EncodeToString(sum[:]), "2026-05-20T12:00:00.000000001+00:00"}
@@ -116,7 +127,7 @@ func (s *migrationSuite) TestSetsHaveNumbersOfTheirOwn() {
 	for _, row := range s.ledger(path) {
 		sets = append(sets, row[0])
 	}
-	s.Require().Equal([]string{`"core"`, `"core"`, `"notes"`, `"tasks"`}, sets)
+	s.Require().Equal(append(slices.Repeat([]string{`"core"`}, coreMigrations(s.T())), `"notes"`, `"tasks"`), sets)
 }
 
 // A file of oxide-k's gets the core's migrations and the subsystems', all of them or none.

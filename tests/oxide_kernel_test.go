@@ -13,7 +13,7 @@ import (
 // kernel is an oxide-k kernel that goes on using the file: it writes with oxide-k's own statements, on a connection of its own with the driver's default settings.
 type kernel struct{ *sql.DB }
 
-func (s *oxideSuite) kernel() kernel { return kernel{s.raw(s.path, "")} }
+func (s *oxideFixture) kernel() kernel { return kernel{s.raw(s.path, "")} }
 
 func (k kernel) upsertModule(id, name, state string) error {
 	_, err := k.Exec(`INSERT INTO modules (id, name, version, kind, state, description, updated_at)

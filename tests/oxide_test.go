@@ -19,7 +19,10 @@ func TestOxideK(t *testing.T) { suite.Run(t, &oxideSuite{}) }
 
 // oxideSuite is about databases of oxide-k's: what its kernel wrote is read, and a kernel may go on writing. The files
 // are a mode of their own, so this suite runs once.
-type oxideSuite struct {
+type oxideSuite struct{ oxideFixture }
+
+// oxideFixture is what the suites embed that start from oxide-k's databases.
+type oxideFixture struct {
 	rowSuite
 	expected expectation
 }
@@ -38,7 +41,7 @@ type expectation struct {
 // oxideRows is how many rows plain.db holds.
 const oxideRows = 19
 
-func (s *oxideSuite) SetupTest() {
+func (s *oxideFixture) SetupTest() {
 	s.mode = mode{name: "oxide-k", open: registry.Open}
 	text, err := os.ReadFile("testdata/oxide-k/expected.json")
 	s.Require().NoError(err)
@@ -47,7 +50,7 @@ func (s *oxideSuite) SetupTest() {
 	s.reg = s.open(registry.WithMustExist())
 }
 
-func (s *oxideSuite) copyOfPlain() string {
+func (s *oxideFixture) copyOfPlain() string {
 	data, err := os.ReadFile("testdata/oxide-k/plain.db")
 	s.Require().NoError(err)
 	path := filepath.Join(s.T().TempDir(), "oxide.db")
@@ -56,7 +59,7 @@ func (s *oxideSuite) copyOfPlain() string {
 }
 
 // readsAsExpected checks every row of plain.db.
-func (s *oxideSuite) readsAsExpected(reg *registry.Registry) {
+func (s *oxideFixture) readsAsExpected(reg *registry.Registry) {
 	ctx := s.T().Context()
 	modules, err := reg.ListModules(ctx)
 	s.Require().NoError(err)
@@ -87,7 +90,7 @@ func (s *oxideSuite) readsAsExpected(reg *registry.Registry) {
 }
 
 // exact is JSON with its numbers as they are written.
-func (s *oxideSuite) exact(text json.RawMessage) (value any) {
+func (s *oxideFixture) exact(text json.RawMessage) (value any) {
 	dec := json.NewDecoder(strings.NewReader(string(text)))
 	dec.UseNumber()
 	s.Require().NoError(dec.Decode(&value))

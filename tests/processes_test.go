@@ -42,7 +42,7 @@ func (s *processSuite) TestProcessesThatMigrateAnOxideKFileTogetherAllSucceed() 
 			modules, err := reg.ListModules(s.T().Context())
 			s.Require().NoError(err)
 			s.Require().Len(modules, 6)
-			s.Require().Equal([][]string{{`"2"`}}, sqliteRows(s.T(), path, "SELECT count(*) FROM migrations"))
+			s.Require().Len(sqliteRows(s.T(), path, "SELECT 1 FROM migrations"), coreMigrations(s.T()))
 		})
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"go/ast"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -29,6 +30,7 @@ func TestGeneratedQueries(t *testing.T) {
 	t.Cleanup(func() { closeVerified(t, reg) })
 	fill(t, reg)
 	cases := queryCases()
+	maps.Copy(cases, keysetCases())
 	errRollback := errors.New("rolled back")
 	methods := reflect.TypeOf(db.New())
 	for i := range methods.NumMethod() {

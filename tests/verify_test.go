@@ -45,7 +45,7 @@ func (s *verifySuite) damage(path string, statements []string) {
 		case strings.Contains(statement, "SET revision"):
 			sqliteDamage(s.T(), path, revisionGuards, statement)
 		default:
-			sqliteDamage(s.T(), path, identityGuards, statement)
+			sqliteDamage(s.T(), path, rowGuards, statement)
 		}
 	}
 }

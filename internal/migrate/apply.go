@@ -13,21 +13,21 @@ import (
 
 // Apply runs everything pending in tx, which must hold the write lock: it looks again first, since another process may
 // have been faster. A set's tables and views must start with its name, and it must leave the core's alone: ErrSet, and
-// the caller rolls back. It returns what it ran.
-func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp) ([]Pending, error) {
+// the caller rolls back. It returns what it found, whose Pending it has run.
+func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp) (Status, error) {
 	conn := tx.Conn()
 	status, err := Inspect(ctx, conn, sets)
 	if err != nil || len(status.Pending) == 0 {
-		return nil, err
+		return status, err
 	}
 	c, err := loadCore()
 	if err != nil {
-		return nil, err
+		return Status{}, err
 	}
 	queries := db.New()
 	for _, m := range status.Pending {
 		if err := run(ctx, tx, c, m, status.sets); err != nil {
-			return nil, err
+			return Status{}, err
 		}
 	}
 	for _, m := range status.Pending { // only now: the ledger itself may be new
@@ -35,10 +35,10 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 			SetName: m.Set, Number: m.Number, Name: m.Name, Checksum: m.Checksum, AppliedAt: now,
 		})
 		if err != nil {
-			return nil, err
+			return Status{}, err
 		}
 	}
-	return status.Pending, tx.SetApplicationID(ApplicationID)
+	return status, tx.SetApplicationID(ApplicationID)
 }
 
 func run(ctx context.Context, tx *sqlite.Tx, c core, m Pending, names []string) error {

@@ -15,6 +15,7 @@ import (
 // Status is what Inspect found in a database that it accepts.
 type Status struct {
 	New     bool      // it holds nothing at all
+	Version int64     // the newest of the core's migrations that it has; 0 for one that is new or oxide-k's
 	ID      string    // the registry's; "" for one that is new or oxide-k's
 	Pending []Pending // in the order in which Apply runs them
 
@@ -59,6 +60,9 @@ func Inspect(ctx context.Context, q db.DBTX, sets []Set) (Status, error) {
 		if applied, status.ID, err = c.examine(ctx, q, id, found); err != nil {
 			return Status{}, err
 		}
+	}
+	for _, row := range applied[CoreName] {
+		status.Version = max(status.Version, row.Number)
 	}
 	status.Pending, err = compare(append([]Set{c.set}, sets...), applied)
 	status.sets = slices.Collect(maps.Keys(applied))

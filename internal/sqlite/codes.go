@@ -45,6 +45,12 @@ func IsStatementError(err error) bool {
 	return hasCode(err, sqlite3.ErrError) || hasCode(err, sqlite3.ErrConstraint) || hasCode(err, sqlite3.ErrMismatch)
 }
 
+// IsRefusedByTrigger reports whether err says that a trigger raised an error: a guard's refusal, or a subsystem's own.
+func IsRefusedByTrigger(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.ExtendedCode == sqlite3.ErrConstraintTrigger
+}
+
 // IsRefusedCommit reports whether err says that a statement tried to commit what only Tx.Commit may.
 func IsRefusedCommit(err error) bool {
 	var e sqlite3.Error

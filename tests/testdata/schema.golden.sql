@@ -15,6 +15,16 @@ CREATE TABLE config (
     value      TEXT NOT NULL,
     updated_at TEXT NOT NULL
 , revision INTEGER NOT NULL DEFAULT 0);
+-- table keyset
+CREATE TABLE keyset (
+    one        INTEGER PRIMARY KEY CHECK (one = 1),
+    generation INTEGER NOT NULL CHECK (typeof(generation) = 'integer' AND generation > 0), -- grows by one with each change
+    marker     TEXT    NOT NULL CHECK (typeof(marker) = 'text'),  -- what values start with: enc:v1:<primary key's id>:
+    kek        TEXT    NOT NULL CHECK (typeof(kek) = 'text'),     -- the KEK's kind
+    kek_params TEXT    NOT NULL CHECK (typeof(kek_params) = 'text'),
+    wrapped    BLOB    NOT NULL CHECK (typeof(wrapped) = 'blob'),
+    scrub      INTEGER NOT NULL DEFAULT 0                         -- 1 while free pages or the WAL may hold plaintext
+);
 -- table migrations
 CREATE TABLE migrations (
     set_name   TEXT    NOT NULL,
@@ -77,12 +87,24 @@ WHEN typeof(NEW.key) <> 'text' OR EXISTS (
 ) BEGIN
     SELECT RAISE(ABORT, 'config: a row needs a key that is text, and a rowid of its own');
 END;
+-- trigger config_insert_value
+CREATE TRIGGER config_insert_value AFTER INSERT ON config
+WHEN typeof(NEW.value) <> 'text' OR coalesce(
+    substr(NEW.value, 1, 16) <> (SELECT nullif(marker, '') FROM keyset WHERE one = 1), substr(NEW.value, 1, 4) = 'enc:'
+) BEGIN
+    SELECT RAISE(ABORT, 'config: the value is not encrypted as this registry demands');
+END;
 -- trigger config_update
 CREATE TRIGGER config_update AFTER UPDATE ON config
-WHEN NEW.revision = OLD.revision OR NOT EXISTS (
-    SELECT 1 FROM changes
-    WHERE revision = NEW.revision AND subject = 'config' AND key = NEW.key AND revision = (SELECT max(revision) FROM changes)
-) BEGIN
+WHEN CASE
+    WHEN NEW.revision <> OLD.revision THEN NOT EXISTS (
+        SELECT 1 FROM changes
+        WHERE revision = NEW.revision AND subject = 'config' AND key = NEW.key AND revision = (SELECT max(revision) FROM changes)
+    )
+    WHEN NEW.updated_at IS NOT OLD.updated_at OR substr(NEW.value, 1, 16) IS substr(OLD.value, 1, 16) THEN 1
+    ELSE substr(OLD.value, 1, 4) <> 'enc:' AND substr(NEW.value, 1, 4) <> 'enc:'
+    END
+BEGIN
     INSERT INTO changes (subject, key, op, at) VALUES ('config', NEW.key, 'put', NEW.updated_at);
     UPDATE config SET revision = last_insert_rowid() WHERE rowid = NEW.rowid AND revision <> last_insert_rowid();
 END;
@@ -90,6 +112,26 @@ END;
 CREATE TRIGGER config_update_identity BEFORE UPDATE ON config
 WHEN typeof(NEW.key) <> 'text' OR NEW.key IS NOT OLD.key OR NEW.rowid <> OLD.rowid BEGIN
     SELECT RAISE(ABORT, 'config: a row keeps its key, which is text (delete and insert)');
+END;
+-- trigger config_update_value
+CREATE TRIGGER config_update_value AFTER UPDATE OF value ON config
+WHEN typeof(NEW.value) <> 'text' OR coalesce(
+    substr(NEW.value, 1, 16) <> (SELECT nullif(marker, '') FROM keyset WHERE one = 1), substr(NEW.value, 1, 4) = 'enc:'
+) BEGIN
+    SELECT RAISE(ABORT, 'config: the value is not encrypted as this registry demands');
+END;
+-- trigger keyset_delete
+CREATE TRIGGER keyset_delete BEFORE DELETE ON keyset WHEN OLD.marker <> '' BEGIN
+    SELECT RAISE(ABORT, 'keyset: values are encrypted under it');
+END;
+-- trigger keyset_insert
+CREATE TRIGGER keyset_insert BEFORE INSERT ON keyset WHEN EXISTS (SELECT 1 FROM keyset) BEGIN
+    SELECT RAISE(ABORT, 'keyset: one row');
+END;
+-- trigger keyset_update
+CREATE TRIGGER keyset_update BEFORE UPDATE OF one, generation, marker, kek, kek_params, wrapped ON keyset
+WHEN NEW.one <> OLD.one OR NEW.generation <> OLD.generation + 1 BEGIN
+    SELECT RAISE(ABORT, 'keyset: each change is the next generation');
 END;
 -- trigger modules_delete
 CREATE TRIGGER modules_delete AFTER DELETE ON modules BEGIN
@@ -146,6 +188,14 @@ END;
 --   "1" "value" "TEXT" "1" NULL "0" "0"
 --   "2" "updated_at" "TEXT" "1" NULL "0" "0"
 --   "3" "revision" "INTEGER" "1" "0" "0" "0"
+-- columns of keyset: cid, name, type, not null, default, primary key, hidden
+--   "0" "one" "INTEGER" "0" NULL "1" "0"
+--   "1" "generation" "INTEGER" "1" NULL "0" "0"
+--   "2" "marker" "TEXT" "1" NULL "0" "0"
+--   "3" "kek" "TEXT" "1" NULL "0" "0"
+--   "4" "kek_params" "TEXT" "1" NULL "0" "0"
+--   "5" "wrapped" "BLOB" "1" NULL "0" "0"
+--   "6" "scrub" "INTEGER" "1" "0" "0" "0"
 -- columns of migrations: cid, name, type, not null, default, primary key, hidden
 --   "0" "set_name" "TEXT" "1" NULL "1" "0"
 --   "1" "number" "INTEGER" "1" NULL "2" "0"

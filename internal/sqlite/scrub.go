@@ -1,0 +1,47 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// Scrub rewrites the whole database, so that nothing which was overwritten or deleted is left in its free pages or in its
+// WAL. It needs a database in WAL mode or in memory, and no transaction on the writer. Where other connections hold it
+// off for as long as w says, IsBusy holds: then nothing is certain.
+func Scrub(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
+	if l.IsMemory() {
+		return nil // nothing of it is in a file
+	}
+	conn, err := lend(ctx, writer, w)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := w.Retry(ctx, func() error { return vacuum(ctx, conn) }); err != nil {
+		return err
+	}
+	return w.Retry(ctx, func() error { return truncateWAL(conn) })
+}
+
+func vacuum(ctx context.Context, conn *sql.Conn) error {
+	return asOurselves(conn, func() error {
+		_, err := conn.ExecContext(ctx, "VACUUM")
+		return err
+	})
+}
+
+// truncateWAL moves all of the WAL into the file and cuts it to nothing. The pragma reports no error while a reader that
+// still needs the WAL holds it off: its row tells.
+func truncateWAL(conn *sql.Conn) error {
+	var busy, frames, moved int
+	err := asOurselves(conn, func() error {
+		return conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
+	})
+	if err == nil && busy != 0 {
+		err = fmt.Errorf("readers hold off the checkpoint: %w", sqlite3.Error{Code: sqlite3.ErrBusy})
+	}
+	return err
+}

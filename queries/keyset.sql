@@ -1,0 +1,28 @@
+-- name: GetKeyset :one
+SELECT registry.id AS registry_id, keyset.generation, keyset.marker, keyset.kek, keyset.kek_params, keyset.wrapped, keyset.scrub
+FROM keyset JOIN registry ON registry.one = keyset.one
+WHERE keyset.one = 1;
+
+-- name: InsertKeyset :exec
+INSERT INTO keyset (one, generation, marker, kek, kek_params, wrapped, scrub)
+VALUES (1, @generation, @marker, @kek, @kek_params, @wrapped, @scrub);
+
+-- The next generation, unless another process was faster: then it changes no row.
+-- name: UpdateKeyset :execrows
+UPDATE keyset
+SET generation = generation + 1,
+    marker     = @marker,
+    kek        = @kek,
+    kek_params = @kek_params,
+    wrapped    = @wrapped
+WHERE one = 1 AND generation = @generation;
+
+-- From here on values are plaintext again; the row can go.
+-- name: ReleaseKeyset :exec
+UPDATE keyset SET generation = generation + 1, marker = '' WHERE one = 1;
+
+-- name: DeleteKeyset :exec
+DELETE FROM keyset WHERE one = 1;
+
+-- name: ClearScrub :exec
+UPDATE keyset SET scrub = 0 WHERE one = 1;

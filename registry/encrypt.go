@@ -1,0 +1,237 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/internal/migrate"
+	"github.com/oxide-k/stateregistry/internal/oxide"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
+	"github.com/oxide-k/stateregistry/keyset"
+)
+
+// EncryptReport is what Encrypt did.
+type EncryptReport struct {
+	Entries   int64 // config entries that are encrypted now
+	FromOxide int64 // those of them that oxide-k had encrypted
+}
+
+// Encrypt makes the registry at path, which must exist, an encrypted one: a plaintext registry, or a database of oxide-k's.
+// Each value must be JSON, or what oxide-k encrypted under the string that [WithOxideKey] gives. All values are encrypted
+// in one transaction, or none: where some are neither, each is an error of its own that names the key (ErrDecode; where
+// the text looks like oxide-k's also ErrWrongKey, or ErrEncrypted without WithOxideKey), and the file stays as it was.
+// Revisions stay; no watcher is woken. Other writers wait meanwhile. Registries that were opened before, by whatever
+// process, are without the key from then on: ErrEncrypted.
+//
+// Then no plaintext is left in the file, its free pages or its WAL: the file is rewritten. Where other connections hold
+// that off for longer than WithLockTimeout it returns ErrBusy, the report, and a registry that is encrypted; calling it
+// again, or OpenEncrypted, finishes. Encrypting a registry that is encrypted already is ErrEncrypted, or ErrWrongKey with
+// another KEK. A file system may keep what it overwrites, and backups what they hold: docs/threat-model.md.
+func Encrypt(ctx context.Context, path string, kek keyset.KEK, opts ...Option) (EncryptReport, error) {
+	var report EncryptReport
+	var opened *opening
+	err := convert(ctx, path, kek, opts, func(o *opening, found keysetFound) error {
+		opened = o
+		if found.row != nil {
+			if _, err := o.keys.load(*found.row); err != nil || found.row.Scrub != 0 {
+				return err // the scrub is all that is left to do, and opening does it
+			}
+			return fmt.Errorf("%w already", ErrEncrypted)
+		}
+		w, err := kek.Prepare()
+		if err != nil {
+			return err
+		}
+		o.convert = func(ctx context.Context, tx *sqlite.Tx, _ migrate.Status) error {
+			return o.encryptAll(ctx, tx.Conn(), w, &report)
+		}
+		return nil
+	})
+	if opened == nil || !opened.converted {
+		report = EncryptReport{}
+	}
+	return report, failed("encrypt", path, err)
+}
+
+// Decrypt makes the encrypted registry at path a plaintext one again, in one transaction: all values, or none. Where some
+// cannot be opened, each is an error of its own that names the key (ErrTampered), and the file stays as it was: overwrite
+// or delete those first. ErrNotEncrypted, ErrWrongKey. Revisions stay. Other writers wait meanwhile. Registries that were
+// opened with the key before give ErrNotEncrypted from then on, those without have to be opened again.
+func Decrypt(ctx context.Context, path string, kek keyset.KEK, opts ...Option) error {
+	err := convert(ctx, path, kek, opts, func(o *opening, found keysetFound) error {
+		if found.row == nil {
+			return ErrNotEncrypted
+		}
+		if _, err := o.keys.load(*found.row); err != nil {
+			return err
+		}
+		o.released = true
+		o.convert = func(ctx context.Context, tx *sqlite.Tx, _ migrate.Status) error {
+			return o.decryptAll(ctx, tx.Conn())
+		}
+		return nil
+	})
+	return failed("decrypt", path, err)
+}
+
+// convert opens a registry that exists, does what the plan says, and closes it.
+func convert(ctx context.Context, path string, kek keyset.KEK, opts []Option, plan plan) error {
+	o, err := newOptions(opts)
+	if err != nil {
+		return err
+	}
+	if o.readOnly {
+		return invalid("a read-only registry cannot be encrypted or decrypted")
+	}
+	if err := kek.Check(); err != nil {
+		return err
+	}
+	o.mustExist = true
+	r, err := open(ctx, path, o, kek, plan)
+	if err != nil {
+		return err
+	}
+	return r.Close()
+}
+
+// encryptAll gives the registry a keyset and encrypts every value.
+func (r *opening) encryptAll(ctx context.Context, q db.DBTX, w *keyset.Wrapper, report *EncryptReport) error {
+	if _, err := queries.GetKeyset(background, q); err == nil {
+		return fmt.Errorf("%w already", ErrEncrypted)
+	} else if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	ring, err := r.createKeyset(q, w, true)
+	if err != nil {
+		return err
+	}
+	var key *oxide.Key
+	if r.opts.oxideKey != nil {
+		if key, err = oxide.NewKey(*r.opts.oxideKey); err != nil {
+			return err
+		}
+	}
+	return r.rewriteAll(ctx, q, "encrypt config", ring.marker, func(name, text string) (string, error) {
+		plain, fromOxide, err := plaintext(text, key)
+		if err != nil {
+			return "", err
+		}
+		report.Entries++
+		if fromOxide {
+			report.FromOxide++
+		}
+		return ring.sealed(name, plain)
+	})
+}
+
+// plaintext is the JSON in a value of a plaintext registry, or of oxide-k's.
+func plaintext(text string, key *oxide.Key) (plain []byte, fromOxide bool, err error) {
+	if key != nil {
+		if plain, err := key.Open(text); err == nil {
+			if !isJSON(plain) {
+				return nil, false, fmt.Errorf("%w: what oxide-k encrypted is not JSON", ErrDecode)
+			}
+			return plain, true, nil
+		}
+	}
+	switch plain := []byte(text); {
+	case isJSON(plain):
+		return plain, false, nil
+	case envelope.IsEncrypted(text):
+		return nil, false, fmt.Errorf("%w: %w: it was encrypted by another registry", ErrDecode, ErrEncrypted)
+	case oxide.LooksEncrypted(text) && key == nil:
+		return nil, false, fmt.Errorf("%w: %w: oxide-k seems to have encrypted it: its key is needed", ErrDecode, ErrEncrypted)
+	case oxide.LooksEncrypted(text):
+		return nil, false, fmt.Errorf("%w: %w: oxide-k's key does not open it", ErrDecode, ErrWrongKey)
+	}
+	return nil, false, fmt.Errorf("%w: it is not JSON", ErrDecode)
+}
+
+func isJSON(text []byte) bool { return json.Valid(text) && utf8.Valid(text) }
+
+// decryptAll decrypts every value and removes the keyset.
+func (r *opening) decryptAll(ctx context.Context, q db.DBTX) error {
+	row, err := queries.GetKeyset(background, q)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotEncrypted
+	} else if err != nil {
+		return err
+	}
+	ring, err := r.keys.load(row)
+	if err != nil {
+		return err
+	}
+	if err := queries.ReleaseKeyset(background, q); err != nil {
+		return err
+	}
+	err = r.rewriteAll(ctx, q, "decrypt config", noMarker, func(key, text string) (string, error) {
+		plain, err := ring.opened(key, text)
+		return string(plain), err
+	})
+	if err != nil {
+		return err
+	}
+	return queries.DeleteKeyset(background, q)
+}
+
+// rewriteAll puts each value that is not under the marker into another form, in the caller's transaction. Values for which
+// there is none are named in the error, the first of many at least.
+func (r *opening) rewriteAll(
+	ctx context.Context, q db.DBTX, op, marker string, rewritten func(key, text string) (string, error),
+) error {
+	const maxNamed = 100
+	var refused []error
+	more := 0
+	walk := staleWalk{marker: marker}
+	progress, err := newProgress(q, &r.opts)
+	if err != nil {
+		return err
+	}
+	for {
+		entries, err := walk.next(ctx, q)
+		if err != nil {
+			return err
+		}
+		if len(entries) == 0 {
+			break
+		}
+		for _, e := range entries {
+			err := rewriteOne(q, e, rewritten)
+			switch {
+			case err == nil:
+			case sqlite.IsSQLite(err):
+				return err
+			case len(refused) < maxNamed:
+				refused = append(refused, &Error{Op: op, Key: e.key, Err: classify(err)})
+			default:
+				more++
+			}
+		}
+		progress.add(len(entries))
+	}
+	if more > 0 {
+		refused = append(refused, fmt.Errorf("and %d more", more))
+	}
+	if len(refused) == 0 {
+		progress.end()
+	}
+	return errors.Join(refused...)
+}
+
+func rewriteOne(q db.DBTX, e staleEntry, rewritten func(key, text string) (string, error)) error {
+	text, err := rewritten(e.key, e.text)
+	if err != nil {
+		return err
+	}
+	rows, err := queries.ReencryptConfig(background, q, db.ReencryptConfigParams{Value: text, Key: e.key, OldValue: e.text})
+	if err == nil && rows == 0 {
+		return fmt.Errorf("%w: its key or its value is no text", ErrDecode)
+	}
+	return err
+}

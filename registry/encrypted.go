@@ -1,0 +1,164 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/migrate"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
+	"github.com/oxide-k/stateregistry/keyset"
+)
+
+// OpenEncrypted opens the encrypted registry at path, as [Open] does, with the key-encryption key (KEK) that opens its
+// keyset. A registry that is new, or has no config entries yet, becomes encrypted: its values are from then on encrypted
+// in the file, each bound to its key, and the database itself refuses any other. Modules, the names of keys, times and
+// subsystems' tables are not encrypted.
+//
+// Beside Open's errors it returns ErrWrongKey where the KEK does not open the keyset, or what is stored of that was
+// tampered with, before anything else is read; ErrNotEncrypted where the registry is not encrypted and has config entries
+// ([Encrypt] is how to make it so); ErrInvalid for an unusable KEK. A refused file stays as it was. Where an Encrypt was
+// interrupted before it had removed the last of the plaintext from the file, OpenEncrypted does that first, and returns
+// ErrBusy where other connections hold it off; read-only it leaves that to a writer.
+func OpenEncrypted(ctx context.Context, path string, kek keyset.KEK, opts ...Option) (*Registry, error) {
+	r, err := openEncrypted(ctx, path, kek, opts)
+	if err != nil {
+		return nil, failed("open encrypted", path, err)
+	}
+	return r, nil
+}
+
+func openEncrypted(ctx context.Context, path string, kek keyset.KEK, opts []Option) (*Registry, error) {
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := kek.Check(); err != nil {
+		return nil, err
+	}
+	var fresh *keyset.Wrapper
+	return open(ctx, path, o, kek, func(o *opening, found keysetFound) error {
+		switch {
+		case found.row != nil:
+			_, err := o.keys.load(*found.row)
+			return err
+		case found.encrypted:
+			return fmt.Errorf("%w: %w: it has encrypted values, and no keyset that opens them", ErrWrongKey, ErrCorrupt)
+		case found.entries || o.opts.readOnly:
+			return ErrNotEncrypted
+		}
+		if fresh == nil {
+			if fresh, err = kek.Prepare(); err != nil {
+				return err
+			}
+		}
+		o.convert = func(_ context.Context, tx *sqlite.Tx, found migrate.Status) error {
+			return o.encryptEmpty(tx.Conn(), fresh, found.New)
+		}
+		return nil
+	})
+}
+
+// keysetFound is what a look at a file says of its encryption.
+type keysetFound struct {
+	row       *db.GetKeysetRow // nil: it has no keyset
+	entries   bool             // it has config entries
+	encrypted bool             // and no keyset, but encrypted values
+}
+
+// keysetVersion is that of the core's migration that brings the keyset.
+const keysetVersion = 3
+
+func findKeyset(q db.DBTX, status migrate.Status) (found keysetFound, err error) {
+	if status.New {
+		return found, nil
+	}
+	if status.Version >= keysetVersion {
+		row, err := queries.GetKeyset(background, q)
+		if err == nil {
+			found.row = &row
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return found, err
+		}
+	}
+	entries, err := queries.HasConfig(background, q)
+	if status.Version == 0 && sqlite.IsStatementError(err) { // an oxide-k kernel that was interrupted before it made the table
+		return found, nil
+	}
+	if err != nil || entries == 0 {
+		return found, err
+	}
+	encrypted, err := queries.HasEncryptedConfig(background, q)
+	return keysetFound{entries: true, encrypted: encrypted != 0}, err
+}
+
+// encryptEmpty gives a registry without entries its keyset, unless another process did. What was deleted from one that is
+// not new may still be in the file.
+func (r *opening) encryptEmpty(q db.DBTX, w *keyset.Wrapper, isNew bool) error {
+	if _, err := queries.GetKeyset(background, q); !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if entries, err := queries.HasConfig(background, q); err != nil {
+		return err
+	} else if entries != 0 {
+		return ErrNotEncrypted
+	}
+	_, err := r.createKeyset(q, w, !isNew)
+	return err
+}
+
+// createKeyset stores a new keyset.
+func (r *opening) createKeyset(q db.DBTX, w *keyset.Wrapper, scrub bool) (*keyring, error) {
+	row, err := queries.GetRegistry(background, q)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := keyset.New(r.opts.template)
+	if err != nil {
+		return nil, err
+	}
+	ring, wrapped, err := newKeyring(row.ID, 1, handle, w)
+	if err != nil {
+		return nil, err
+	}
+	params := db.InsertKeysetParams{
+		Generation: ring.generation, Marker: ring.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: wrapped,
+	}
+	if scrub {
+		params.Scrub = 1
+	}
+	return ring, queries.InsertKeyset(background, q, params)
+}
+
+// unlock opens the keyset that there is now, and finishes a scrub that is due.
+func (r *opening) unlock(ctx context.Context, writer *sql.DB) error {
+	var row db.GetKeysetRow
+	err := r.wait.Retry(ctx, func() (err error) {
+		row, err = queries.GetKeyset(background, writer)
+		return err
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		if r.released {
+			return nil
+		}
+		return ErrNotEncrypted // it was decrypted since the look
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := r.keys.load(row); err != nil || row.Scrub == 0 {
+		return err
+	}
+	return r.scrub(ctx, writer)
+}
+
+// scrub removes what is left of plaintext from the file, and then the mark that says so.
+func (r *opening) scrub(ctx context.Context, writer *sql.DB) error {
+	if err := sqlite.Scrub(ctx, writer, r.location, r.wait); err != nil {
+		return fmt.Errorf("the values are encrypted, but plaintext may be left in the file until it can be rewritten: %w", err)
+	}
+	return r.queue.Do(ctx, func(conn *sql.Conn) error { return queries.ClearScrub(background, conn) })
+}

@@ -1,0 +1,161 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/keyset"
+)
+
+// configTable is the table whose values are encrypted, as their associated data names it.
+const configTable = "config"
+
+// keyring is one generation of a registry's keyset, opened. It is immutable: who has one reads on with it, whatever
+// happens to the keyset meanwhile. A nil keyring is a plaintext registry's.
+type keyring struct {
+	registryID string
+	generation int64
+	marker     string // what values under the primary key start with
+	handle     *keyset.Handle
+	wrapper    *keyset.Wrapper
+}
+
+// locked is the keyring of whoever opened an encrypted registry without a key.
+var locked = &keyring{}
+
+// sealed is JSON as it is stored: encrypted under the primary key, for this row alone.
+func (k *keyring) sealed(key string, json []byte) (string, error) {
+	switch k {
+	case nil:
+		return string(json), nil
+	case locked:
+		return "", ErrEncrypted
+	}
+	ciphertext, err := k.handle.Encrypt(json, envelope.Value(k.registryID, configTable, key, k.handle.Primary()))
+	if err != nil {
+		return "", fmt.Errorf("encrypt: %w", err)
+	}
+	return envelope.Seal(ciphertext)
+}
+
+// opened is the JSON in what is stored: ErrTampered where it is not what this registry encrypted for this row.
+func (k *keyring) opened(key, text string) ([]byte, error) {
+	switch k {
+	case nil:
+		if envelope.IsEncrypted(text) {
+			return nil, ErrEncrypted
+		}
+		return []byte(text), nil
+	case locked:
+		return nil, ErrEncrypted
+	}
+	id, ciphertext, err := envelope.Open(text)
+	switch {
+	case errors.Is(err, envelope.ErrVersion):
+		return nil, fmt.Errorf("%w: %w", ErrNewerSchema, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrTampered, err)
+	case !k.handle.Has(id):
+		return nil, fmt.Errorf("%w: the keyset has no key %08x", ErrTampered, id)
+	}
+	json, err := k.handle.Decrypt(ciphertext, envelope.Value(k.registryID, configTable, key, id))
+	if err != nil {
+		return nil, fmt.Errorf("%w: it was not encrypted for this key of this registry", ErrTampered)
+	}
+	return json, nil
+}
+
+// lacks reports whether text is what another generation of the keyset may open.
+func (k *keyring) lacks(text string) bool {
+	switch k {
+	case nil:
+		return envelope.IsEncrypted(text)
+	case locked:
+		return false
+	}
+	id, err := envelope.KeyID(text)
+	return errors.Is(err, envelope.ErrMalformed) || err == nil && !k.handle.Has(id)
+}
+
+// next is the generation after k, with that keyset, wrapped by w, and what is stored of it.
+func (k *keyring) next(handle *keyset.Handle, w *keyset.Wrapper) (*keyring, []byte, error) {
+	return newKeyring(k.registryID, k.generation+1, handle, w)
+}
+
+func newKeyring(registryID string, generation int64, handle *keyset.Handle, w *keyset.Wrapper) (*keyring, []byte, error) {
+	k := &keyring{
+		registryID: registryID, generation: generation, marker: envelope.Marker(handle.Primary()), handle: handle, wrapper: w,
+	}
+	wrapped, err := w.Wrap(handle, k.binding())
+	return k, wrapped, err
+}
+
+// binding is the associated data of the wrapped keyset.
+func (k *keyring) binding() []byte {
+	primary, _ := envelope.KeyID(k.marker) // a marker of ours has one
+	return envelope.Keyset(k.registryID, k.generation, primary, string(k.wrapper.Kind()), k.wrapper.Params())
+}
+
+// secrets is what a Registry needs to open keysets, and the newest that it opened.
+type secrets struct {
+	keyed   bool // there is a KEK
+	current atomic.Pointer[keyring]
+
+	mu      sync.Mutex // held while a keyset is opened
+	kek     keyset.KEK
+	derived *keyset.Wrapper // the newest that the KEK was made ready for
+}
+
+// load opens the keyset that is stored in row, or takes the one that is open already. ErrWrongKey where the KEK does not
+// open it, or it is not what was stored.
+func (s *secrets) load(row db.GetKeysetRow) (*keyring, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	current := s.current.Load()
+	if current != nil && current != locked && current.generation == row.Generation {
+		return current, nil
+	}
+	k, err := s.open(row)
+	if err != nil {
+		return nil, err
+	}
+	if current == nil || current == locked || current.generation < k.generation {
+		s.current.Store(k)
+	}
+	return k, nil
+}
+
+func (s *secrets) open(row db.GetKeysetRow) (*keyring, error) {
+	// Deriving may take long, on purpose: an attacker's rows, and others' rotations, must not make it happen again.
+	if w := s.derived; w == nil || string(w.Kind()) != row.KEK || w.Params() != row.KEKParams {
+		w, err := s.kek.PrepareStored(keyset.Kind(row.KEK), row.KEKParams)
+		if err != nil {
+			return nil, err
+		}
+		s.derived = w
+	}
+	k := &keyring{registryID: row.RegistryID, generation: row.Generation, marker: row.Marker, wrapper: s.derived}
+	primary, err := envelope.KeyID(row.Marker)
+	if err != nil || envelope.Marker(primary) != row.Marker {
+		return nil, fmt.Errorf("%w: the keyset's marker was altered", ErrWrongKey)
+	}
+	if k.handle, err = k.wrapper.Unwrap(row.Wrapped, k.binding()); err != nil {
+		return nil, err
+	}
+	if k.handle.Primary() != primary {
+		return nil, fmt.Errorf("%w: the keyset's marker is not its primary key's", ErrWrongKey)
+	}
+	return k, nil
+}
+
+// adopt makes k the current keyring, which this process stored itself, and kek what opens the ones to come.
+func (s *secrets) adopt(k *keyring, kek keyset.KEK) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kek, s.derived = kek, k.wrapper
+	s.current.Store(k)
+}

@@ -1,0 +1,141 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/keyset"
+)
+
+// KeysetInfo is what may be known of the registry's keyset: ids, algorithms, what wraps it; no key. ErrEncrypted where the
+// registry was opened without a key, ErrNotEncrypted where it is not encrypted, ErrWrongKey where another process has
+// rewrapped and rotated it.
+func (r *Registry) KeysetInfo(ctx context.Context) (keyset.Info, error) {
+	info, err := r.keysetInfo(ctx)
+	return info, failed("keyset info", "", err)
+}
+
+func (r *Registry) keysetInfo(ctx context.Context) (keyset.Info, error) {
+	if err := r.enter(ctx); err != nil {
+		return keyset.Info{}, err
+	}
+	defer r.leave()
+	ring, err := r.newest(ctx)
+	if err != nil {
+		return keyset.Info{}, err
+	}
+	return keyset.Info{
+		Generation: ring.generation,
+		KEK:        ring.wrapper.Kind(),
+		KEKParams:  ring.wrapper.Params(),
+		Primary:    ring.handle.Primary(),
+		Keys:       ring.handle.Keys(),
+	}, nil
+}
+
+// Rewrap wraps the registry's keyset under another key-encryption key: from then on that one opens the registry, and the
+// old one does not. No value is touched. This Registry goes on with the new one. Others that are open keep the keyset that
+// they have until its next rotation, and then get ErrWrongKey: to revoke a key-encryption key, Rewrap and then
+// RotateKeyset. (Who has an old copy of the file and the old key can still open that copy.)
+//
+// ErrInvalid for an unusable KEK; ErrEncrypted, ErrNotEncrypted, ErrWrongKey, ErrReadOnly as RotateKeyset has them. On any
+// error the old key-encryption key is the one.
+func (r *Registry) Rewrap(ctx context.Context, newKEK keyset.KEK) error {
+	return failed("rewrap keyset", "", ended(ctx, r.rewrap(ctx, newKEK)))
+}
+
+func (r *Registry) rewrap(ctx context.Context, newKEK keyset.KEK) error {
+	if err := newKEK.Check(); err != nil {
+		return err
+	}
+	leave, err := r.enterRekeying(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if _, err := r.newest(ctx); err != nil { // before the cost of deriving
+		return err
+	}
+	w, err := newKEK.Prepare()
+	if err != nil {
+		return err
+	}
+	for {
+		ring, err := r.newest(ctx)
+		if err != nil {
+			return err
+		}
+		next, err := r.store(ctx, ring, ring.handle, w, newKEK, nil)
+		if err != nil || next != nil {
+			return err
+		}
+	}
+}
+
+// enterRekeying begins a call that changes the keyset, of which there is one at a time; leave ends it.
+func (r *Registry) enterRekeying(ctx context.Context) (leave func(), err error) {
+	if err := r.enter(ctx); err != nil {
+		return nil, err
+	}
+	if r.queue == nil {
+		r.leave()
+		return nil, ErrReadOnly
+	}
+	select {
+	case r.rekeying <- struct{}{}:
+	case <-ctx.Done():
+		r.leave()
+		return nil, ctx.Err()
+	}
+	return func() {
+		<-r.rekeying
+		r.leave()
+	}, nil
+}
+
+// newest is the keyset that the database has now, opened with the registry's own key-encryption key.
+func (r *Registry) newest(ctx context.Context) (*keyring, error) {
+	row, err := r.keysetRow(ctx)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, ErrNotEncrypted
+	case err != nil:
+		return nil, err
+	case !r.keys.keyed:
+		return nil, ErrEncrypted
+	}
+	return r.keys.load(row)
+}
+
+// store makes handle, wrapped by w, which is made of kek, the generation that follows ring's, and this registry's current
+// keyring. Where the database has another generation by then, or if says no in the transaction that would write, nothing is
+// stored, and the keyring is nil.
+func (r *Registry) store(
+	ctx context.Context, ring *keyring, handle *keyset.Handle, w *keyset.Wrapper, kek keyset.KEK, onlyIf func(db.DBTX) (bool, error),
+) (*keyring, error) {
+	next, wrapped, err := ring.next(handle, w)
+	if err != nil {
+		return nil, err
+	}
+	stored := false
+	err = r.queue.Do(ctx, func(conn *sql.Conn) error {
+		stored = false
+		if onlyIf != nil {
+			if yes, err := onlyIf(conn); err != nil || !yes {
+				return err
+			}
+		}
+		rows, err := queries.UpdateKeyset(background, conn, db.UpdateKeysetParams{
+			Marker: next.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: wrapped, Generation: ring.generation,
+		})
+		stored = rows > 0
+		return err
+	})
+	if err != nil || !stored {
+		return nil, err
+	}
+	r.keys.adopt(next, kek)
+	return next, nil
+}

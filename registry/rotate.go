@@ -1,0 +1,217 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+
+	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/keyset"
+)
+
+// RotateOption changes a rotation.
+type RotateOption func(*rotation) error
+
+// RotateTo is the algorithm of the new primary key, instead of the one that [WithKeyTemplate] said.
+func RotateTo(t keyset.Template) RotateOption {
+	return func(r *rotation) error {
+		if !t.Valid() {
+			return invalid("%s", t)
+		}
+		r.template = t
+		return nil
+	}
+}
+
+// RotateReport is what a rotation did.
+type RotateReport struct {
+	Generation  int64    // of the keyset that the registry has now
+	Primary     uint32   // the id of its primary key
+	Resumed     bool     // an earlier rotation was finished, under the primary key that it had made
+	Reencrypted int64    // config entries that were encrypted anew; what others wrote meanwhile needed it no more
+	Retired     []uint32 // the ids of the keys that were removed
+	Kept        []uint32 // the ids of the keys that had to stay, for values that could not be opened
+	Unopened    []string // the keys of such entries, the first 100
+}
+
+// RotateKeyset gives the registry a new primary key, encrypts every value under it anew, and removes the other keys, while
+// readers and writers go on, in this process and in others: they notice, and follow without an error. It works in small
+// transactions and with the memory of one; nobody waits for longer than for one of them. No revision and no change comes of
+// it. A context that ends, an error, or a crash leaves a registry in which everything reads; the next RotateKeyset then
+// finishes what was begun, and if all that was left to do is to remove keys, makes another primary key too.
+//
+// A value that cannot be opened stays as it is and keeps the key alive that it names: the rotation goes on, and returns
+// the report and ErrTampered. Overwrite or delete such values, and rotate again.
+//
+// ErrEncrypted and ErrNotEncrypted where there is no keyset to rotate, ErrWrongKey where another process has rewrapped it,
+// ErrReadOnly. Rotations and rewraps of one Registry wait for each other; those of several processes may meet, and then
+// finish the same rotation together.
+func (r *Registry) RotateKeyset(ctx context.Context, opts ...RotateOption) (RotateReport, error) {
+	report, err := r.rotateKeyset(ctx, opts)
+	return report, failed("rotate keyset", "", ended(ctx, err))
+}
+
+func (r *Registry) rotateKeyset(ctx context.Context, opts []RotateOption) (RotateReport, error) {
+	rot := rotation{Registry: r, template: r.opts.template}
+	for _, set := range opts {
+		if set == nil {
+			return RotateReport{}, invalid("a nil option")
+		}
+		if err := set(&rot); err != nil {
+			return RotateReport{}, err
+		}
+	}
+	leave, err := r.enterRekeying(ctx)
+	if err != nil {
+		return RotateReport{}, err
+	}
+	defer leave()
+	err = rot.run(ctx)
+	return rot.report, err
+}
+
+// rotation is one that is running.
+type rotation struct {
+	*Registry
+	template keyset.Template
+	report   RotateReport
+	progress *progress
+}
+
+func (r *rotation) run(ctx context.Context) error {
+	ring, err := r.newest(ctx)
+	if err != nil {
+		return err
+	}
+	err = r.readers.Do(ctx, func(conn *sql.Conn) (err error) {
+		r.progress, err = newProgress(conn, &r.opts)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(ring.handle.Keys()) > 1 {
+		// An earlier rotation did not finish, or values that could not be opened kept a key.
+		if ring, err = r.reencrypt(ctx, ring); err != nil {
+			return err
+		}
+		r.report.Resumed = r.report.Reencrypted > 0
+	}
+	if !r.report.Resumed {
+		if ring, err = r.begin(ctx); err != nil {
+			return err
+		}
+	}
+	for done := false; !done; {
+		if ring, err = r.reencrypt(ctx, ring); err != nil {
+			return err
+		}
+		if ring, done, err = r.retire(ctx, ring); err != nil {
+			return err
+		}
+	}
+	r.progress.end()
+	r.report.Generation, r.report.Primary = ring.generation, ring.handle.Primary()
+	r.opts.logger.InfoContext(ctx, "registry: keyset rotated", "path", r.location.String(),
+		"generation", r.report.Generation, "primary", fmt.Sprintf("%08x", r.report.Primary),
+		"reencrypted", r.report.Reencrypted, "unopened", len(r.report.Unopened))
+	if len(r.report.Unopened) > 0 {
+		return &Error{Op: "rotate keyset", Key: r.report.Unopened[0], Err: fmt.Errorf(
+			"%w: it and %d more could not be opened", ErrTampered, len(r.report.Unopened)-1)}
+	}
+	return nil
+}
+
+// begin stores a keyset with a new primary key.
+func (r *rotation) begin(ctx context.Context) (*keyring, error) {
+	for tries := 0; ; tries++ {
+		ring, err := r.newest(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if tries > 0 && len(ring.handle.Keys()) > 1 {
+			r.report.Resumed = true // another process was faster: this is its rotation now, too
+			return ring, nil
+		}
+		handle, err := ring.handle.WithPrimary(r.template)
+		if err != nil {
+			return nil, err
+		}
+		next, err := r.store(ctx, ring, handle, ring.wrapper, r.keys.kek, nil)
+		if err != nil || next != nil {
+			return next, err
+		}
+	}
+}
+
+// retire removes the keys under which no value is. It is not done where another process changed the keyset meanwhile, or
+// where there are values again that have to be re-encrypted.
+func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done bool, err error) {
+	// The whole table is looked at on a snapshot, and then, in the transaction that removes keys, what changed since.
+	var revision int64
+	var markers []string
+	err = r.View(ctx, func(ctx context.Context, tx *Tx) (err error) {
+		if revision, err = tx.Revision(ctx); err != nil {
+			return err
+		}
+		return tx.read(ctx, func(q db.DBTX) (err error) {
+			markers, err = queries.ListStaleMarkers(ctx, q, ring.marker)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	inUse := map[uint32]bool{ring.handle.Primary(): true}
+	for _, marker := range markers {
+		if id, err := envelope.KeyID(marker); err == nil {
+			inUse[id] = true
+		}
+	}
+	var retired, kept []uint32
+	for _, k := range ring.handle.Keys() {
+		switch {
+		case !inUse[k.ID]:
+			retired = append(retired, k.ID)
+		case !k.Primary:
+			kept = append(kept, k.ID)
+		}
+	}
+	next := ring
+	if len(retired) > 0 {
+		handle, err := ring.handle.Without(retired...)
+		if err != nil {
+			return nil, false, err
+		}
+		next, err = r.store(ctx, ring, handle, ring.wrapper, r.keys.kek, func(q db.DBTX) (bool, error) {
+			return noStaleSince(q, revision, ring.marker, markers)
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	if next == nil {
+		ring, err = r.newest(ctx)
+		return ring, false, err
+	}
+	r.report.Retired, r.report.Kept = append(r.report.Retired, retired...), kept
+	return next, true, nil
+}
+
+// noStaleSince reports whether no value came under another marker than that since a revision, at which there were some
+// under known ones.
+func noStaleSince(q db.DBTX, revision int64, marker string, known []string) (bool, error) {
+	oldest, err := queries.GetOldestRevision(background, q)
+	if err != nil {
+		return false, err
+	}
+	if oldest <= revision+1 {
+		found, err := queries.HasStaleConfigSince(background, q, db.HasStaleConfigSinceParams{After: revision, Marker: marker})
+		return found == 0, err
+	}
+	// A log that is so short that it no longer reaches back cannot tell; the table can.
+	markers, err := queries.ListStaleMarkers(background, q, marker)
+	return !slices.ContainsFunc(markers, func(m string) bool { return !slices.Contains(known, m) }), err
+}
