@@ -102,7 +102,7 @@ func (k kernel) live(ctx context.Context) error {
 		fmt.Fprintf(k.out, "%s: %s -> %s, revision %d\n", id, states[i], to, revision)
 	}
 	_, err := k.reg.TransitionModule(ctx, id, registry.StateLoaded, registry.StateStarting)
-	return showRefusal(k.out, err)
+	return showRefusal(k.out, err, registry.ErrConflict)
 }
 
 type endpoint struct {
@@ -187,7 +187,7 @@ func (k kernel) compete(ctx context.Context) error {
 	fmt.Fprintf(k.out, "the first writer gets revision %d\n", revision)
 	e.URL = "https://example.org"
 	_, err = k.reg.SetConfig(ctx, "endpoint", e, registry.IfRevision(entry.Revision))
-	return showRefusal(k.out, err)
+	return showRefusal(k.out, err, registry.ErrConflict)
 }
 
 // show lists what there is now: three tables of one moment, whatever others write meanwhile.
@@ -202,7 +202,7 @@ func (k kernel) show(ctx context.Context) error {
 			return err
 		}
 		heading(k.out, "The last changes")
-		return showChanges(ctx, tx, 6, k.out)
+		return showChanges(ctx, tx, 3, k.out)
 	})
 }
 

@@ -25,6 +25,7 @@ func main() {
 const (
 	registryFile = "registry.db"
 	backupFile   = "backup.db"
+	keyFile      = "registry.key"
 	markFile     = "DEMO"
 )
 
@@ -66,12 +67,14 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := k.boot(ctx, path); err != nil {
 		return err
 	}
+	if err := secure(ctx, path, filepath.Join(*dir, keyFile), stdout); err != nil {
+		return err
+	}
 	heading(stdout, "Look for yourself")
 	fmt.Fprintf(stdout, "Closed: all of it is in the one file %s.\n", path)
 	for _, query := range []string{
 		"SELECT id, kind, state, revision FROM modules",
-		"SELECT json_extract(value, '$.url') AS url FROM config WHERE key = 'endpoint'",
-		"SELECT * FROM changes ORDER BY revision DESC LIMIT 5",
+		"SELECT substr(value, 1, 15) AS key, count(*) FROM config GROUP BY 1",
 		"SELECT set_name, name, applied_at FROM migrations",
 	} {
 		fmt.Fprintf(stdout, "  sqlite3 -box %s \"%s\"\n", path, query)
@@ -97,7 +100,7 @@ func clearDemo(dir string) error {
 	} else if err != nil {
 		return fmt.Errorf("-dir: %w", err)
 	}
-	for _, file := range []string{registryFile, backupFile} {
+	for _, file := range []string{registryFile, backupFile, keyFile} {
 		for _, suffix := range []string{"", "-wal", "-shm"} {
 			err := os.Remove(filepath.Join(dir, file+suffix))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/suite"
 
+	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
 
@@ -50,6 +51,12 @@ func (s *kernelSuite) TestTellsTheStoryTwice() {
 			"Pet Store       1.0.0               native  stopped   26",
 			`{"url":"https://example.com","retries":4}`,
 			"verified: 7 modules, 14 config entries, 30 changes, no damage",
+			"14 config entries are encrypted, and no plaintext of them is left in the file",
+			`refused, as it should be: registry: get config "api_token": it is encrypted`,
+			"and no revision came of it: 30, 30",
+			"the keyset is at generation 4, under a rawkey",
+			"wrong key",
+			"verified: 14 config entries, each opened and read",
 		} {
 			s.Require().Contains(out, line)
 		}
@@ -64,9 +71,17 @@ func (s *kernelSuite) TestLeavesARegistryAndABackupThatOpenAndVerify() {
 	s.Require().NoError(err)
 	entries, err := os.ReadDir(s.dir)
 	s.Require().NoError(err)
-	s.Require().Len(entries, 3, "the two and the mark: closed registries leave nothing beside them")
+	s.Require().Len(entries, 4, "the two, the key and the mark: closed registries leave nothing beside them")
+	key, err := os.ReadFile(filepath.Join(s.dir, keyFile))
+	s.Require().NoError(err)
 	for _, file := range []string{registryFile, backupFile} {
-		reg, err := registry.Open(ctx, filepath.Join(s.dir, file), registry.WithReadOnly())
+		open := registry.Open
+		if file == registryFile {
+			open = func(ctx context.Context, path string, opts ...registry.Option) (*registry.Registry, error) {
+				return registry.OpenEncrypted(ctx, path, keyset.RawKey(key), opts...)
+			}
+		}
+		reg, err := open(ctx, filepath.Join(s.dir, file), registry.WithReadOnly())
 		s.Require().NoError(err, file)
 		report, err := reg.Verify(ctx)
 		s.Require().NoError(err, file)

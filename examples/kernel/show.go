@@ -61,10 +61,10 @@ func showChanges(ctx context.Context, r registry.Reader, count int, out io.Write
 	return table.flush()
 }
 
-// showRefusal prints the conflict that a step is there to show. Any other outcome ends the demo.
-func showRefusal(out io.Writer, err error) error {
-	if !errors.Is(err, registry.ErrConflict) {
-		return errors.Join(errors.New("a write was not refused as it should have been"), err)
+// showRefusal prints the error that a step is there to show. Any other outcome ends the demo.
+func showRefusal(out io.Writer, err, want error) error {
+	if !errors.Is(err, want) {
+		return errors.Join(errors.New("a call was not refused as it should have been"), err)
 	}
 	fmt.Fprintf(out, "refused, as it should be: %v\n", err)
 	return nil
