@@ -235,7 +235,7 @@ const listStaleConfig = `-- name: ListStaleConfig :many
 SELECT key, CAST(octet_length(value) AS INTEGER) AS size,
        CAST(CASE WHEN octet_length(value) <= CAST(?1 AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
 FROM config
-WHERE key > ?2 AND substr(value, 1, 16) <> ?3
+WHERE key > ?2 AND typeof(key) = 'text' AND substr(value, 1, 16) <> ?3
 ORDER BY key
 LIMIT ?4
 `
@@ -254,7 +254,8 @@ type ListStaleConfigRow struct {
 }
 
 // The entries that are not under a marker, page by page: whom a rotation has to visit. A value that is longer than
-// max_value is left out, so that a page stays small; GetConfigValue has it.
+// max_value is left out, so that a page stays small; GetConfigValue has it. Keys that are no text, which sort after all
+// others, are left out too: ListUntypedConfig has them.
 func (q *Queries) ListStaleConfig(ctx context.Context, db DBTX, arg ListStaleConfigParams) ([]ListStaleConfigRow, error) {
 	rows, err := db.QueryContext(ctx, listStaleConfig,
 		arg.MaxValue,
@@ -273,6 +274,42 @@ func (q *Queries) ListStaleConfig(ctx context.Context, db DBTX, arg ListStaleCon
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listStaleKeys = `-- name: ListStaleKeys :many
+SELECT CAST(config.key AS TEXT) AS stale_key
+FROM config
+WHERE substr(value, 1, 16) <> ?1
+ORDER BY config.key
+LIMIT ?2
+`
+
+type ListStaleKeysParams struct {
+	Marker  string
+	MaxRows int64
+}
+
+func (q *Queries) ListStaleKeys(ctx context.Context, db DBTX, arg ListStaleKeysParams) ([]string, error) {
+	rows, err := db.QueryContext(ctx, listStaleKeys, arg.Marker, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var stale_key string
+		if err := rows.Scan(&stale_key); err != nil {
+			return nil, err
+		}
+		items = append(items, stale_key)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err

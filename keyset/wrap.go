@@ -52,12 +52,16 @@ func (w *Wrapper) Kind() Kind { return w.kind }
 func (w *Wrapper) Params() string { return w.params }
 
 // Wrap encrypts a keyset: the KEK's ciphertext of Tink's serialized Keyset, which is what Tink's EncryptedKeyset has in
-// its field encrypted_keyset. What Tink has beside it there, and does not authenticate, is left out.
+// its field encrypted_keyset. What Tink has beside it there, and does not authenticate, is left out. What was encrypted is
+// decrypted once, to make sure that the KEK can: a service may be allowed the one and not the other. ErrWrongKEK then.
 func (w *Wrapper) Wrap(h *Handle, associatedData []byte) ([]byte, error) {
 	var wrapped carrier
 	tap := &tap{Cipher: *w.cipher}
 	if err := h.tink.WriteWithAssociatedData(&wrapped, tap, associatedData); err != nil {
 		return nil, fmt.Errorf("wrap the keyset: %w", tap.reason(err))
+	}
+	if _, err := w.Unwrap(wrapped.ciphertext, associatedData); err != nil {
+		return nil, fmt.Errorf("wrap the keyset: open it again: %w", err)
 	}
 	return wrapped.ciphertext, nil
 }

@@ -41,14 +41,22 @@ SELECT CAST(EXISTS (SELECT 1 FROM config) AS INTEGER) AS found;
 SELECT count(*) FROM config;
 
 -- The entries that are not under a marker, page by page: whom a rotation has to visit. A value that is longer than
--- max_value is left out, so that a page stays small; GetConfigValue has it.
+-- max_value is left out, so that a page stays small; GetConfigValue has it. Keys that are no text, which sort after all
+-- others, are left out too: ListUntypedConfig has them.
 -- name: ListStaleConfig :many
 SELECT key, CAST(octet_length(value) AS INTEGER) AS size,
        CAST(CASE WHEN octet_length(value) <= CAST(@max_value AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
 FROM config
-WHERE key > @after AND substr(value, 1, 16) <> @marker
+WHERE key > @after AND typeof(key) = 'text' AND substr(value, 1, 16) <> @marker
 ORDER BY key
 LIMIT @page_size;
+
+-- name: ListStaleKeys :many
+SELECT CAST(config.key AS TEXT) AS stale_key
+FROM config
+WHERE substr(value, 1, 16) <> @marker
+ORDER BY config.key
+LIMIT @max_rows;
 
 -- name: ListStaleMarkers :many
 SELECT DISTINCT CAST(substr(value, 1, 16) AS TEXT) AS marker

@@ -33,7 +33,13 @@ func openBench(b *testing.B) (*registry.Registry, string) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = reg.Close() })
-	err = reg.Update(b.Context(), func(ctx context.Context, tx *registry.Tx) error {
+	fillBench(b, reg)
+	return reg, path
+}
+
+// fillBench writes the entries and modules.
+func fillBench(b *testing.B, reg *registry.Registry) {
+	err := reg.Update(b.Context(), func(ctx context.Context, tx *registry.Tx) error {
 		for i := range benchEntries {
 			value := benchValue{Name: benchKey(i), Threads: i, Tags: []string{"one", "two"}}
 			if _, err := tx.SetConfig(ctx, benchKey(i), value); err != nil {
@@ -49,7 +55,6 @@ func openBench(b *testing.B) (*registry.Registry, string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return reg, path
 }
 
 // benchContexts are the two kinds of context: the driver spends a goroutine on one that can end.

@@ -194,23 +194,29 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 
 // DeleteConfig implements [Writer].
 func (a access) DeleteConfig(ctx context.Context, key string, opts ...WriteOption) (bool, error) {
-	remove := queries.DeleteConfig
-	if !a.secrets().keyed {
-		remove = deletePlainConfig
+	remove := func(_ context.Context, q db.DBTX, key string) (int64, error) {
+		if err := checkEncrypted(q, a.secrets().keyed); err != nil {
+			return 0, err
+		}
+		return queries.DeleteConfig(background, q, key)
 	}
 	deleted, err := a.deleteRow(ctx, "delete config", key, checkKey, opts, queries.GetConfigRevision, remove)
 	return deleted, failed("delete config", key, err)
 }
 
-// deletePlainConfig is the deletion for who has no key: the entries of an encrypted registry are not theirs.
-func deletePlainConfig(ctx context.Context, q db.DBTX, key string) (int64, error) {
-	switch _, err := queries.GetKeyset(ctx, q); {
-	case err == nil:
-		return 0, ErrEncrypted
-	case !errors.Is(err, sql.ErrNoRows):
-		return 0, err
+// checkEncrypted refuses writes that bring no value, which the database itself would refuse: the entries of an encrypted
+// registry are for who has its key, and who has one does not take a plaintext registry for an encrypted one.
+func checkEncrypted(q db.DBTX, keyed bool) error {
+	_, err := readKeyset(q)
+	switch missing := errors.Is(err, sql.ErrNoRows); {
+	case err == nil && !keyed:
+		return ErrEncrypted
+	case missing && keyed:
+		return ErrNotEncrypted
+	case missing:
+		return nil
 	}
-	return queries.DeleteConfig(ctx, q, key)
+	return err
 }
 
 func newConfigEntry(row *db.Config, ring *keyring) ConfigEntry {

@@ -102,7 +102,7 @@ func convert(ctx context.Context, path string, kek keyset.KEK, opts []Option, pl
 
 // encryptAll gives the registry a keyset and encrypts every value.
 func (r *opening) encryptAll(ctx context.Context, q db.DBTX, w *keyset.Wrapper, report *EncryptReport) error {
-	if _, err := queries.GetKeyset(background, q); err == nil {
+	if _, err := readKeyset(q); err == nil {
 		return fmt.Errorf("%w already", ErrEncrypted)
 	} else if !errors.Is(err, sql.ErrNoRows) {
 		return err
@@ -157,7 +157,7 @@ func isJSON(text []byte) bool { return json.Valid(text) && utf8.Valid(text) }
 
 // decryptAll decrypts every value and removes the keyset.
 func (r *opening) decryptAll(ctx context.Context, q db.DBTX) error {
-	row, err := queries.GetKeyset(background, q)
+	row, err := readKeyset(q)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotEncrypted
 	} else if err != nil {
@@ -188,11 +188,25 @@ func (r *opening) rewriteAll(
 	const maxNamed = 100
 	var refused []error
 	more := 0
-	walk := staleWalk{marker: marker}
+	refuse := func(key string, err error) {
+		if len(refused) < maxNamed {
+			refused = append(refused, &Error{Op: op, Key: key, Err: classify(err)})
+		} else {
+			more++
+		}
+	}
+	untyped, err := queries.ListUntypedConfig(ctx, q) // which no statement finds by their text
+	if err != nil {
+		return err
+	}
+	for _, key := range untyped {
+		refuse(key, fmt.Errorf("%w: its key or its value is no text", ErrDecode))
+	}
 	progress, err := newProgress(q, &r.opts)
 	if err != nil {
 		return err
 	}
+	walk := staleWalk{marker: marker}
 	for {
 		entries, err := walk.next(ctx, q)
 		if err != nil {
@@ -202,15 +216,14 @@ func (r *opening) rewriteAll(
 			break
 		}
 		for _, e := range entries {
-			err := rewriteOne(q, e, rewritten)
-			switch {
-			case err == nil:
-			case sqlite.IsSQLite(err):
+			text, err := rewritten(e.key, e.text)
+			if err != nil {
+				refuse(e.key, err)
+				continue
+			}
+			_, err = queries.ReencryptConfig(background, q, db.ReencryptConfigParams{Value: text, Key: e.key, OldValue: e.text})
+			if err != nil {
 				return err
-			case len(refused) < maxNamed:
-				refused = append(refused, &Error{Op: op, Key: e.key, Err: classify(err)})
-			default:
-				more++
 			}
 		}
 		progress.add(len(entries))
@@ -222,16 +235,4 @@ func (r *opening) rewriteAll(
 		progress.end()
 	}
 	return errors.Join(refused...)
-}
-
-func rewriteOne(q db.DBTX, e staleEntry, rewritten func(key, text string) (string, error)) error {
-	text, err := rewritten(e.key, e.text)
-	if err != nil {
-		return err
-	}
-	rows, err := queries.ReencryptConfig(background, q, db.ReencryptConfigParams{Value: text, Key: e.key, OldValue: e.text})
-	if err == nil && rows == 0 {
-		return fmt.Errorf("%w: its key or its value is no text", ErrDecode)
-	}
-	return err
 }

@@ -76,7 +76,7 @@ func findKeyset(q db.DBTX, status migrate.Status) (found keysetFound, err error)
 		return found, nil
 	}
 	if status.Version >= keysetVersion {
-		row, err := queries.GetKeyset(background, q)
+		row, err := readKeyset(q)
 		if err == nil {
 			found.row = &row
 		}
@@ -98,7 +98,7 @@ func findKeyset(q db.DBTX, status migrate.Status) (found keysetFound, err error)
 // encryptEmpty gives a registry without entries its keyset, unless another process did. What was deleted from one that is
 // not new may still be in the file.
 func (r *opening) encryptEmpty(q db.DBTX, w *keyset.Wrapper, isNew bool) error {
-	if _, err := queries.GetKeyset(background, q); !errors.Is(err, sql.ErrNoRows) {
+	if _, err := readKeyset(q); !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	if entries, err := queries.HasConfig(background, q); err != nil {
@@ -120,12 +120,12 @@ func (r *opening) createKeyset(q db.DBTX, w *keyset.Wrapper, scrub bool) (*keyri
 	if err != nil {
 		return nil, err
 	}
-	ring, wrapped, err := newKeyring(row.ID, 1, handle, w)
+	ring, err := newKeyring(row.ID, 1, handle, w)
 	if err != nil {
 		return nil, err
 	}
 	params := db.InsertKeysetParams{
-		Generation: ring.generation, Marker: ring.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: wrapped,
+		Generation: ring.generation, Marker: ring.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: ring.wrapped,
 	}
 	if scrub {
 		params.Scrub = 1
@@ -137,7 +137,7 @@ func (r *opening) createKeyset(q db.DBTX, w *keyset.Wrapper, scrub bool) (*keyri
 func (r *opening) unlock(ctx context.Context, writer *sql.DB) error {
 	var row db.GetKeysetRow
 	err := r.wait.Retry(ctx, func() (err error) {
-		row, err = queries.GetKeyset(background, writer)
+		row, err = readKeyset(writer)
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -22,6 +23,7 @@ type keyring struct {
 	marker     string // what values under the primary key start with
 	handle     *keyset.Handle
 	wrapper    *keyset.Wrapper
+	wrapped    []byte // handle, as it is stored
 }
 
 // locked is the keyring of whoever opened an encrypted registry without a key.
@@ -81,17 +83,20 @@ func (k *keyring) lacks(text string) bool {
 	return errors.Is(err, envelope.ErrMalformed) || err == nil && !k.handle.Has(id)
 }
 
-// next is the generation after k, with that keyset, wrapped by w, and what is stored of it.
-func (k *keyring) next(handle *keyset.Handle, w *keyset.Wrapper) (*keyring, []byte, error) {
-	return newKeyring(k.registryID, k.generation+1, handle, w)
+// isOf reports whether k is what is stored in row.
+func (k *keyring) isOf(row db.GetKeysetRow) bool {
+	return k != nil && k != locked && k.registryID == row.RegistryID && k.generation == row.Generation &&
+		k.marker == row.Marker && string(k.wrapper.Kind()) == row.KEK && k.wrapper.Params() == row.KEKParams &&
+		bytes.Equal(k.wrapped, row.Wrapped)
 }
 
-func newKeyring(registryID string, generation int64, handle *keyset.Handle, w *keyset.Wrapper) (*keyring, []byte, error) {
+// newKeyring is a generation that is yet to be stored: a keyset, wrapped by w.
+func newKeyring(registryID string, generation int64, handle *keyset.Handle, w *keyset.Wrapper) (_ *keyring, err error) {
 	k := &keyring{
 		registryID: registryID, generation: generation, marker: envelope.Marker(handle.Primary()), handle: handle, wrapper: w,
 	}
-	wrapped, err := w.Wrap(handle, k.binding())
-	return k, wrapped, err
+	k.wrapped, err = w.Wrap(handle, k.binding())
+	return k, err
 }
 
 // binding is the associated data of the wrapped keyset.
@@ -116,14 +121,14 @@ func (s *secrets) load(row db.GetKeysetRow) (*keyring, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	current := s.current.Load()
-	if current != nil && current != locked && current.generation == row.Generation {
+	if current.isOf(row) {
 		return current, nil
 	}
 	k, err := s.open(row)
 	if err != nil {
 		return nil, err
 	}
-	if current == nil || current == locked || current.generation < k.generation {
+	if current == nil || current == locked || current.generation <= k.generation {
 		s.current.Store(k)
 	}
 	return k, nil
@@ -138,7 +143,9 @@ func (s *secrets) open(row db.GetKeysetRow) (*keyring, error) {
 		}
 		s.derived = w
 	}
-	k := &keyring{registryID: row.RegistryID, generation: row.Generation, marker: row.Marker, wrapper: s.derived}
+	k := &keyring{
+		registryID: row.RegistryID, generation: row.Generation, marker: row.Marker, wrapper: s.derived, wrapped: row.Wrapped,
+	}
 	primary, err := envelope.KeyID(row.Marker)
 	if err != nil || envelope.Marker(primary) != row.Marker {
 		return nil, fmt.Errorf("%w: the keyset's marker was altered", ErrWrongKey)

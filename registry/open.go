@@ -169,7 +169,7 @@ func (r *opening) look(ctx context.Context, exists bool) (status migrate.Status,
 // file as it was, to the byte. It stores the log's limit where that is another.
 func (r *opening) prepare(ctx context.Context, writer *sql.DB, status migrate.Status) error {
 	if status.New || len(status.Pending) > 0 || r.convert != nil {
-		if err := r.migrate(ctx); err != nil {
+		if err := r.migrate(ctx, writer); err != nil {
 			return err
 		}
 	} else if err := r.checkWriter(ctx, writer, status.ID); err != nil {
@@ -214,10 +214,17 @@ func (r *opening) checkWriter(ctx context.Context, writer *sql.DB, id string) er
 	return nil
 }
 
-func (r *opening) migrate(ctx context.Context) error {
+func (r *opening) migrate(ctx context.Context, writer *sql.DB) (err error) {
 	now, err := r.opts.now()
 	if err != nil {
 		return err
+	}
+	if r.convert != nil { // plaintext has no place in temporary files
+		release, err := sqlite.KeepTempInMemory(ctx, writer, r.wait)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, release()) }()
 	}
 	return r.queue.Exclusive(ctx, func(tx *sqlite.Tx) error {
 		found, err := migrate.Apply(background, tx, r.opts.sets, now)

@@ -20,7 +20,7 @@ func (r *rotation) reencrypt(ctx context.Context, ring *keyring) (*keyring, erro
 		if why != nil {
 			return nil, why
 		}
-		if newest.generation == ring.generation {
+		if newest == ring {
 			return nil, err
 		}
 		ring = newest
@@ -29,15 +29,13 @@ func (r *rotation) reencrypt(ctx context.Context, ring *keyring) (*keyring, erro
 
 // page is a page of entries that is ready to be written.
 type page struct {
-	entries  int
-	swaps    []db.ReencryptConfigParams
-	unopened []string
+	entries int
+	swaps   []db.ReencryptConfigParams // of those that can be opened
 }
 
 // pass walks through all values once. While one page is written the next is read, opened and encrypted, outside of any
 // transaction.
 func (r *rotation) pass(ctx context.Context, ring *keyring) error {
-	r.report.Unopened = nil
 	ctx, cancel := context.WithCancel(ctx)
 	pages, ended := make(chan page), make(chan error, 1)
 	go func() {
@@ -53,8 +51,6 @@ func (r *rotation) pass(ctx context.Context, ring *keyring) error {
 		if err := r.swap(ctx, p.swaps); err != nil {
 			return err
 		}
-		const maxNamed = 100
-		r.report.Unopened = append(r.report.Unopened, p.unopened[:min(len(p.unopened), maxNamed-len(r.report.Unopened))]...)
 		r.progress.add(p.entries)
 	}
 	return <-ended
@@ -76,8 +72,6 @@ func (r *rotation) prepare(ctx context.Context, ring *keyring, pages chan<- page
 		for _, e := range entries {
 			if text, err := resealed(ring, e); err == nil {
 				p.swaps = append(p.swaps, db.ReencryptConfigParams{Value: text, Key: e.key, OldValue: e.text})
-			} else {
-				p.unopened = append(p.unopened, e.key)
 			}
 		}
 		select {

@@ -70,8 +70,9 @@ func (r *Registry) secrets() *secrets { return &r.keys }
 // ring implements scope.
 func (r *Registry) ring() *keyring { return r.keys.current.Load() }
 
-// use implements scope: what was loaded is current already.
-func (r *Registry) use(*keyring) {}
+// use implements scope: what the database has now is what counts, even where it is an earlier generation, as after a
+// Decrypt and another Encrypt.
+func (r *Registry) use(k *keyring) { r.keys.current.Store(k) }
 
 // read implements scope.
 func (r *Registry) read(ctx context.Context, f func(db.DBTX) error) error {

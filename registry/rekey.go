@@ -106,7 +106,11 @@ func (r *Registry) newest(ctx context.Context) (*keyring, error) {
 	case !r.keys.keyed:
 		return nil, ErrEncrypted
 	}
-	return r.keys.load(row)
+	k, err := r.keys.load(row)
+	if err == nil {
+		r.use(k)
+	}
+	return k, err
 }
 
 // store makes handle, wrapped by w, which is made of kek, the generation that follows ring's, and this registry's current
@@ -115,7 +119,7 @@ func (r *Registry) newest(ctx context.Context) (*keyring, error) {
 func (r *Registry) store(
 	ctx context.Context, ring *keyring, handle *keyset.Handle, w *keyset.Wrapper, kek keyset.KEK, onlyIf func(db.DBTX) (bool, error),
 ) (*keyring, error) {
-	next, wrapped, err := ring.next(handle, w)
+	next, err := newKeyring(ring.registryID, ring.generation+1, handle, w)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +132,7 @@ func (r *Registry) store(
 			}
 		}
 		rows, err := queries.UpdateKeyset(background, conn, db.UpdateKeysetParams{
-			Marker: next.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: wrapped, Generation: ring.generation,
+			Marker: next.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: next.wrapped, Generation: ring.generation,
 		})
 		stored = rows > 0
 		return err

@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
 
 // renew looks whether the database has another keyset than have, which did not open or was not accepted, and reports
@@ -22,7 +24,7 @@ func (a access) renew(ctx context.Context, have *keyring) (bool, error) {
 		return false, err
 	case !a.secrets().keyed:
 		return false, ErrEncrypted
-	case row.Generation == have.generation:
+	case have.isOf(row):
 		return false, nil
 	}
 	k, err := a.secrets().load(row)
@@ -35,9 +37,18 @@ func (a access) renew(ctx context.Context, have *keyring) (bool, error) {
 
 func (a access) keysetRow(ctx context.Context) (row db.GetKeysetRow, err error) {
 	err = a.read(ctx, func(q db.DBTX) (err error) {
-		row, err = queries.GetKeyset(background, q)
+		row, err = readKeyset(q)
 		return err
 	})
+	return row, err
+}
+
+// readKeyset reads the keyset's row: sql.ErrNoRows where there is none, ErrCorrupt where it holds what no keyset has.
+func readKeyset(q db.DBTX) (db.GetKeysetRow, error) {
+	row, err := queries.GetKeyset(background, q)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) && !sqlite.IsSQLite(err) && !errors.Is(err, sql.ErrConnDone) {
+		err = fmt.Errorf("%w: the keyset cannot be read: %w", ErrCorrupt, err) // database/sql met a value of another type
+	}
 	return row, err
 }
 

@@ -36,6 +36,8 @@ type RotateReport struct {
 	Unopened    []string // the keys of such entries, the first 100
 }
 
+const maxUnopened = 100
+
 // RotateKeyset gives the registry a new primary key, encrypts every value under it anew, and removes the other keys, while
 // readers and writers go on, in this process and in others: they notice, and follow without an error. It works in small
 // transactions and with the memory of one; nobody waits for longer than for one of them. No revision and no change comes of
@@ -117,11 +119,15 @@ func (r *rotation) run(ctx context.Context) error {
 	r.opts.logger.InfoContext(ctx, "registry: keyset rotated", "path", r.location.String(),
 		"generation", r.report.Generation, "primary", fmt.Sprintf("%08x", r.report.Primary),
 		"reencrypted", r.report.Reencrypted, "unopened", len(r.report.Unopened))
-	if len(r.report.Unopened) > 0 {
-		return &Error{Op: "rotate keyset", Key: r.report.Unopened[0], Err: fmt.Errorf(
-			"%w: it and %d more could not be opened", ErrTampered, len(r.report.Unopened)-1)}
+	switch n := len(r.report.Unopened); {
+	case n == 0:
+		return nil
+	case n == maxUnopened:
+		err = fmt.Errorf("%w: the first of %d values or more that could not be opened", ErrTampered, n)
+	default:
+		err = fmt.Errorf("%w: the first of %d values that could not be opened", ErrTampered, n)
 	}
-	return nil
+	return &Error{Op: "rotate keyset", Key: r.report.Unopened[0], Err: err}
 }
 
 // begin stores a keyset with a new primary key.
@@ -151,13 +157,16 @@ func (r *rotation) begin(ctx context.Context) (*keyring, error) {
 func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done bool, err error) {
 	// The whole table is looked at on a snapshot, and then, in the transaction that removes keys, what changed since.
 	var revision int64
-	var markers []string
+	var markers, unopened []string
 	err = r.View(ctx, func(ctx context.Context, tx *Tx) (err error) {
 		if revision, err = tx.Revision(ctx); err != nil {
 			return err
 		}
 		return tx.read(ctx, func(q db.DBTX) (err error) {
-			markers, err = queries.ListStaleMarkers(ctx, q, ring.marker)
+			if markers, err = queries.ListStaleMarkers(ctx, q, ring.marker); err != nil || len(markers) == 0 {
+				return err
+			}
+			unopened, err = queries.ListStaleKeys(ctx, q, db.ListStaleKeysParams{Marker: ring.marker, MaxRows: maxUnopened})
 			return err
 		})
 	})
@@ -196,7 +205,7 @@ func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done 
 		ring, err = r.newest(ctx)
 		return ring, false, err
 	}
-	r.report.Retired, r.report.Kept = append(r.report.Retired, retired...), kept
+	r.report.Retired, r.report.Kept, r.report.Unopened = append(r.report.Retired, retired...), kept, unopened
 	return next, true, nil
 }
 

@@ -48,10 +48,6 @@ func (w *staleWalk) next(ctx context.Context, q db.DBTX) ([]staleEntry, error) {
 				ended = false
 				break
 			}
-			if row.Key <= after { // a key that is no text, which sorts after all others, and would come again for ever
-				ended = true
-				break
-			}
 			after = row.Key
 			text := row.ShortValue
 			if row.Size > staleShortValue {

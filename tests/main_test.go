@@ -28,6 +28,9 @@ func roles() map[string]role {
 		"dirty":    roleDirty,
 		"together": roleTogether,
 		"migrate":  roleMigrate,
+		"follow":   roleFollow,
+		"rotate":   roleRotate,
+		"encrypt":  roleEncrypt,
 	}
 }
 

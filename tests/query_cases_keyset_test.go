@@ -3,6 +3,7 @@ package tests
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -119,6 +120,16 @@ func keysetCases() map[string]queryCase {
 			markers, err = q.ListStaleMarkers(ctx, tx, `"sixteen bytes".`)
 			require.NoError(t, err)
 			require.Equal(t, []string{`"sixteen bytes",`, "0"}, markers)
+		},
+		"ListStaleKeys": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			keys, err := q.ListStaleKeys(ctx, tx, db.ListStaleKeysParams{Marker: "no value has this", MaxRows: 2})
+			require.NoError(t, err)
+			all := cells(t, ctx, tx, "SELECT group_concat(key) FROM (SELECT key FROM config ORDER BY key LIMIT 2)")
+			require.Equal(t, all, []string{strings.Join(keys, ",")})
+			value := cells(t, ctx, tx, "SELECT value FROM config WHERE key = '"+keys[0]+"'")[0]
+			rest, err := q.ListStaleKeys(ctx, tx, db.ListStaleKeysParams{Marker: value, MaxRows: 1})
+			require.NoError(t, err)
+			require.Equal(t, keys[1:], rest)
 		},
 		"HasStaleConfigSince": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			for params, want := range map[db.HasStaleConfigSinceParams]int64{

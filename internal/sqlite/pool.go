@@ -23,6 +23,10 @@ type Settings struct {
 // stmtCacheSize is more than the registry's own statements; a subsystem's share the rest.
 const stmtCacheSize = 128
 
+// pageCacheKiB is how much of the file a connection keeps in memory, at most. SQLite's own 2 MiB are less than the 10,000
+// encrypted entries of a usual registry.
+const pageCacheKiB = 8 << 10
+
 // journalSizeLimit is what a WAL that grew in one large transaction is cut back to, in bytes.
 const journalSizeLimit = 64 << 20
 
@@ -141,6 +145,7 @@ func (s Settings) params() url.Values {
 		"_foreign_keys":    {"1"},
 		"_synchronous":     {sync},
 		"_stmt_cache_size": {fmt.Sprint(stmtCacheSize)},
+		"_cache_size":      {fmt.Sprint(-pageCacheKiB)},
 	}
 }
 

@@ -45,3 +45,23 @@ func truncateWAL(conn *sql.Conn) error {
 	}
 	return err
 }
+
+// KeepTempInMemory makes the writer keep in memory what it would otherwise put into temporary files, such as the pages that
+// a statement changed, until release is called. There must be no transaction on it.
+func KeepTempInMemory(ctx context.Context, writer *sql.DB, w Wait) (release func() error, err error) {
+	set := func(ctx context.Context, where string) error {
+		conn, err := lend(ctx, writer, w)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return asOurselves(conn, func() error {
+			_, err := conn.ExecContext(ctx, "PRAGMA temp_store = "+where)
+			return err
+		})
+	}
+	if err := set(ctx, "MEMORY"); err != nil {
+		return nil, err
+	}
+	return func() error { return set(context.WithoutCancel(ctx), "DEFAULT") }, nil
+}

@@ -23,7 +23,8 @@ CREATE TABLE keyset (
     kek        TEXT    NOT NULL CHECK (typeof(kek) = 'text'),     -- the KEK's kind
     kek_params TEXT    NOT NULL CHECK (typeof(kek_params) = 'text'),
     wrapped    BLOB    NOT NULL CHECK (typeof(wrapped) = 'blob'),
-    scrub      INTEGER NOT NULL DEFAULT 0                         -- 1 while free pages or the WAL may hold plaintext
+    scrub      INTEGER NOT NULL DEFAULT 0 CHECK (typeof(scrub) = 'integer' AND scrub IN (0, 1)) -- 1 while free pages or
+                                                                                                -- the WAL may hold plaintext
 );
 -- table migrations
 CREATE TABLE migrations (

@@ -1,0 +1,92 @@
+package tests
+
+import (
+	"encoding/base64"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/oxide-k/stateregistry/registry"
+)
+
+// Parameters that would take more memory or time than is allowed, or make no sense, are refused before they cost anything:
+// a file may come from anybody.
+func (s *attackSuite) TestParametersOfAKEKAreCheckedBeforeTheyCost() {
+	path := s.create("x.db", cheapPassphrase(attackPassphrase))
+	salt := base64.RawStdEncoding.EncodeToString(make([]byte, 16))
+	params := func(m, t, p string) string { return fmt.Sprintf("$argon2id$v=19$m=%s,t=%s,p=%s$%s", m, t, p, salt) }
+	salted := func(bytes int) string {
+		return "$argon2id$v=19$m=8192,t=1,p=1$" + base64.RawStdEncoding.EncodeToString(make([]byte, bytes))
+	}
+	for name, text := range map[string]string{
+		"no memory":                  params("0", "1", "1"),
+		"too little memory":          params("8191", "1", "1"),
+		"256 MiB and a little":       params("262145", "1", "1"),
+		"100 GiB":                    params("104857600", "1", "1"),
+		"4 TiB":                      params("4294967295", "1", "1"),
+		"memory that overflows":      params("4294975488", "1", "1"),
+		"negative memory":            params("-8192", "1", "1"),
+		"no pass":                    params("8192", "0", "1"),
+		"11 passes":                  params("8192", "11", "1"),
+		"passes without end":         params("8192", "4294967295", "1"),
+		"passes that overflow":       params("8192", "4294967297", "1"),
+		"no lane":                    params("8192", "1", "0"),
+		"17 lanes":                   params("8192", "1", "17"),
+		"255 lanes":                  params("8192", "1", "255"),
+		"lanes that overflow":        params("8192", "1", "257"),
+		"all of it at once":          params("4294967295", "4294967295", "255"),
+		"no salt":                    salted(0),
+		"salt of 8 bytes":            salted(8),
+		"salt of 15 bytes":           salted(15),
+		"salt of 65 bytes":           salted(65),
+		"salt of a million bytes":    salted(1 << 20),
+		"salt that is not base64":    "$argon2id$v=19$m=8192,t=1,p=1$!!!!!!!!!!!!!!!!!!!!!!",
+		"salt with padding":          params("8192", "1", "1") + "==",
+		"leading zeros":              params("08192", "1", "1"),
+		"plus sign":                  params("+8192", "1", "1"),
+		"hexadecimal":                params("0x2000", "1", "1"),
+		"spaces":                     params("8192", " 1", "1"),
+		"a line more":                params("8192", "1", "1") + "\n",
+		"a hash behind it":           params("8192", "1", "1") + "$AAAA",
+		"another version":            strings.Replace(params("8192", "1", "1"), "v=19", "v=16", 1),
+		"argon2i":                    strings.Replace(params("8192", "1", "1"), "argon2id", "argon2i", 1),
+		"another order":              "$argon2id$v=19$t=1,m=8192,p=1$" + salt,
+		"empty":                      "",
+		"one character":              "$",
+		"garbage":                    "\xff\x00\xfe%s%d%n",
+		"a million characters":       strings.Repeat("x", 1<<20),
+		"a number of a million":      params(strings.Repeat("9", 1<<20), "1", "1"),
+		"a salt of a million dashes": "$argon2id$v=19$m=8192,t=1,p=1$" + strings.Repeat("-", 1<<20),
+		"NULs":                       strings.Repeat("\x00", 1<<10),
+	} {
+		s.Run(name, func() {
+			forged := s.copied(path, "x.db")
+			s.forge(forged, "UPDATE keyset SET kek_params = "+textLiteral(text))
+			allocated := s.allocated(func() {
+				_, err := registry.OpenEncrypted(s.T().Context(), forged, cheapPassphrase(attackPassphrase))
+				s.refuses(err, registry.ErrWrongKey)
+			})
+			s.Require().Less(allocated, uint64(64<<20))
+			s.refusesToOpen(forged, cheapPassphrase(attackPassphrase), registry.ErrWrongKey)
+			s.staysLocked(forged)
+		})
+	}
+	s.opensWhole(path, cheapPassphrase(attackPassphrase))
+}
+
+// allocated is how many bytes f, and whatever runs beside it, took from the heap. A derivation takes all of its memory there.
+func (s *attackSuite) allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// The passphrase of a file that an attacker gave other, valid parameters: they are used, and do not help.
+func (s *attackSuite) TestCheaperParametersDoNotOpenTheKeyset() {
+	path := s.create("x.db", cheapPassphrase(attackPassphrase))
+	salt := base64.RawStdEncoding.EncodeToString(make([]byte, 64))
+	s.forge(path, "UPDATE keyset SET kek_params = '$argon2id$v=19$m=8192,t=1,p=1$"+salt+"'")
+	s.refusesToOpen(path, cheapPassphrase(attackPassphrase), registry.ErrWrongKey)
+}

@@ -1,0 +1,161 @@
+package tests
+
+import (
+	"context"
+
+	"github.com/oxide-k/stateregistry/keyset"
+	"github.com/oxide-k/stateregistry/registry"
+)
+
+func (s *rotationSuite) openWith(kek keyset.KEK) (*registry.Registry, error) {
+	return registry.OpenEncrypted(s.ctx, s.path, kek)
+}
+
+func (s *rotationSuite) TestARewrappedKeysetOpensWithTheNewKeyOnly() {
+	s.fill(s.reg, 10)
+	before, stored := s.info(s.reg), s.rows(s.reg)
+	s.Require().NoError(s.reg.Rewrap(s.ctx, kekOf(2)))
+	after := s.info(s.reg)
+	s.Require().Equal(before.Generation+1, after.Generation)
+	s.Require().Equal(before.Keys, after.Keys)
+	s.Require().Equal(stored, s.rows(s.reg), "no value is touched, and no change comes of it")
+	s.holds(s.reg, 10)
+
+	_, err := s.openWith(kekOf(1))
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	other, err := s.openWith(kekOf(2))
+	s.Require().NoError(err)
+	s.holds(other, 10)
+	s.Require().NoError(other.Close())
+}
+
+func (s *rotationSuite) TestEachKindOfKEKTakesOverFromEachOther() {
+	s.fill(s.reg, 3)
+	kinds := []keyset.KEK{cheapPassphrase("one"), kekOf(3), keyset.AEAD("kms://test", fixedCipher()), cheapPassphrase("two"), kekOf(1)}
+	for i, kek := range kinds {
+		s.Require().NoError(s.reg.Rewrap(s.ctx, kek))
+		s.Require().Equal(kek.Kind(), s.info(s.reg).KEK)
+		s.rotate(s.reg)
+		other, err := s.openWith(kek)
+		s.Require().NoError(err)
+		s.holds(other, 3)
+		s.Require().NoError(other.Close())
+		_, err = s.openWith(kinds[(i+1)%len(kinds)])
+		s.Require().ErrorIs(err, registry.ErrWrongKey)
+	}
+}
+
+// Revoking a key-encryption key takes Rewrap and RotateKeyset, in that order.
+func (s *rotationSuite) TestWhoHasTheOldKEKIsOutAfterARewrapAndARotation() {
+	s.fill(s.reg, 10)
+	old := s.open()
+	defer old.Close()
+	s.Require().NoError(s.reg.Rewrap(s.ctx, kekOf(2)))
+	s.holds(old, 10)
+	_, err := old.SetConfig(s.ctx, numberKey(5), 5)
+	s.Require().NoError(err, "it keeps the keyset that it has")
+	_, err = old.RotateKeyset(s.ctx)
+	s.Require().ErrorIs(err, registry.ErrWrongKey, "but changes it no more")
+	s.Require().ErrorIs(old.Rewrap(s.ctx, kekOf(3)), registry.ErrWrongKey)
+
+	s.rotate(s.reg)
+	_, err = registry.Get[int](s.ctx, old, numberKey(1))
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	_, err = old.SetConfig(s.ctx, numberKey(1), 1)
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	_, err = old.KeysetInfo(s.ctx)
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	entries, err := old.ListConfig(s.ctx, "")
+	s.Require().NoError(err, "the keys are no secret")
+	s.Require().Len(entries, 10)
+	s.Require().ErrorIs(entries[0].Decode(new(int)), registry.ErrWrongKey)
+	entry, err := old.GetConfigEntry(s.ctx, numberKey(1))
+	s.Require().NoError(err)
+	s.Require().ErrorIs(entry.Decode(new(int)), registry.ErrWrongKey)
+	_, err = registry.Modify(s.ctx, old, numberKey(1), func(int, bool) (int, error) { return 7, nil })
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	err = old.Update(s.ctx, func(ctx context.Context, tx *registry.Tx) error {
+		_, err := tx.SetConfig(ctx, numberKey(1), 7)
+		s.Require().ErrorIs(err, registry.ErrWrongKey)
+		return err
+	})
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	s.holds(s.reg, 10)
+}
+
+// A handle follows a rotation of another with the same key-encryption key, whatever it does next.
+func (s *rotationSuite) TestAnotherHandleFollowsWithoutAnError() {
+	s.fill(s.reg, 10)
+	for name, use := range map[string]func(ctx context.Context, reg *registry.Registry) error{
+		"Get": func(ctx context.Context, reg *registry.Registry) error {
+			n, err := registry.Get[int](ctx, reg, numberKey(4))
+			s.Require().Equal(4, n)
+			return err
+		},
+		"GetConfigEntry": func(ctx context.Context, reg *registry.Registry) error {
+			entry, err := reg.GetConfigEntry(ctx, numberKey(4))
+			s.Require().NoError(err)
+			return entry.Decode(new(int))
+		},
+		"ListConfig": func(_ context.Context, reg *registry.Registry) error {
+			s.holds(reg, 10)
+			return nil
+		},
+		"SetConfig": func(ctx context.Context, reg *registry.Registry) error {
+			_, err := reg.SetConfig(ctx, numberKey(4), 4)
+			return err
+		},
+		"Modify": func(ctx context.Context, reg *registry.Registry) error {
+			_, err := registry.Modify(ctx, reg, numberKey(4), func(n int, _ bool) (int, error) { return n, nil })
+			return err
+		},
+		"View": func(ctx context.Context, reg *registry.Registry) error {
+			return reg.View(ctx, func(ctx context.Context, tx *registry.Tx) error {
+				s.holds(tx, 10)
+				return nil
+			})
+		},
+		"Update": func(ctx context.Context, reg *registry.Registry) error {
+			return reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
+				_, err := tx.SetConfig(ctx, numberKey(4), 4)
+				s.holds(tx, 10)
+				return err
+			})
+		},
+		"Verify": func(ctx context.Context, reg *registry.Registry) error {
+			_, err := reg.Verify(ctx)
+			return err
+		},
+		"KeysetInfo": func(ctx context.Context, reg *registry.Registry) error {
+			info, err := reg.KeysetInfo(ctx)
+			s.Require().Equal(s.info(s.reg), info)
+			return err
+		},
+		"RotateKeyset": func(ctx context.Context, reg *registry.Registry) error {
+			_, err := reg.RotateKeyset(ctx)
+			return err
+		},
+		"Rewrap": func(ctx context.Context, reg *registry.Registry) error { return reg.Rewrap(ctx, kekOf(1)) },
+	} {
+		s.Run(name, func() {
+			for rotations := range 3 {
+				other := s.open()
+				for range rotations {
+					s.rotate(s.reg)
+				}
+				s.Require().NoError(use(s.ctx, other))
+				s.Require().NoError(other.Close())
+			}
+			s.holds(s.reg, 10)
+		})
+	}
+}
+
+// A new key-encryption key that the caller cannot make ready, or that fails, leaves the old one in force.
+func (s *rotationSuite) TestAKEKThatFailsLeavesTheOldOne() {
+	before := s.info(s.reg)
+	s.Require().ErrorIs(s.reg.Rewrap(s.ctx, keyset.AEAD("kms://down", failingCipher{})), errKMS)
+	s.Require().Equal(before, s.info(s.reg))
+	s.rotate(s.reg)
+	s.reopen()
+}
