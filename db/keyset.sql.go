@@ -101,7 +101,7 @@ SET generation = generation + 1,
     kek        = ?2,
     kek_params = ?3,
     wrapped    = ?4
-WHERE one = 1 AND generation = ?5
+WHERE one = 1 AND generation = ?5 AND wrapped = ?6
 `
 
 type UpdateKeysetParams struct {
@@ -110,6 +110,7 @@ type UpdateKeysetParams struct {
 	KEKParams  string
 	Wrapped    []byte
 	Generation int64
+	OldWrapped []byte
 }
 
 // The next generation, unless another process was faster: then it changes no row.
@@ -120,6 +121,7 @@ func (q *Queries) UpdateKeyset(ctx context.Context, db DBTX, arg UpdateKeysetPar
 		arg.KEKParams,
 		arg.Wrapped,
 		arg.Generation,
+		arg.OldWrapped,
 	)
 	if err != nil {
 		return 0, err

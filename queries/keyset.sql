@@ -15,7 +15,7 @@ SET generation = generation + 1,
     kek        = @kek,
     kek_params = @kek_params,
     wrapped    = @wrapped
-WHERE one = 1 AND generation = @generation;
+WHERE one = 1 AND generation = @generation AND wrapped = @old_wrapped;
 
 -- From here on values are plaintext again; the row can go.
 -- name: ReleaseKeyset :exec

@@ -124,6 +124,7 @@ func (r *opening) createKeyset(q db.DBTX, w *keyset.Wrapper, scrub bool) (*keyri
 	if err != nil {
 		return nil, err
 	}
+	r.keys.derived = w // what opens it again, without the cost of deriving
 	params := db.InsertKeysetParams{
 		Generation: ring.generation, Marker: ring.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: ring.wrapped,
 	}

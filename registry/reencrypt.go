@@ -52,6 +52,7 @@ func (r *rotation) pass(ctx context.Context, ring *keyring) error {
 			return err
 		}
 		r.progress.add(p.entries)
+		sqlite.GiveWay(ctx)
 	}
 	return <-ended
 }
@@ -98,17 +99,29 @@ func (r *rotation) swap(ctx context.Context, swaps []db.ReencryptConfigParams) e
 	var swapped int64
 	err := r.queue.Do(ctx, func(conn *sql.Conn) error {
 		swapped = 0
-		for _, s := range swaps {
-			rows, err := queries.ReencryptConfig(background, conn, s)
-			if err != nil {
-				return err
+		return sqlite.Bulk(conn, func(exec sqlite.Exec) error {
+			for _, s := range swaps {
+				rows, err := queries.ReencryptConfig(background, execOnly{exec: exec}, s)
+				if err != nil {
+					return err
+				}
+				swapped += rows
 			}
-			swapped += rows
-		}
-		return nil
+			return nil
+		})
 	})
 	if err == nil {
 		r.report.Reencrypted += swapped
 	}
 	return err
+}
+
+// execOnly is a DBTX for a query of which it is known that it returns no rows.
+type execOnly struct {
+	db.DBTX
+	exec sqlite.Exec
+}
+
+func (e execOnly) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return e.exec(ctx, query, args...)
 }

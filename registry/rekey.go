@@ -132,7 +132,8 @@ func (r *Registry) store(
 			}
 		}
 		rows, err := queries.UpdateKeyset(background, conn, db.UpdateKeysetParams{
-			Marker: next.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: next.wrapped, Generation: ring.generation,
+			Marker: next.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: next.wrapped,
+			Generation: ring.generation, OldWrapped: ring.wrapped,
 		})
 		stored = rows > 0
 		return err

@@ -29,7 +29,6 @@ func RotateTo(t keyset.Template) RotateOption {
 type RotateReport struct {
 	Generation  int64    // of the keyset that the registry has now
 	Primary     uint32   // the id of its primary key
-	Resumed     bool     // an earlier rotation was finished, under the primary key that it had made
 	Reencrypted int64    // config entries that were encrypted anew; what others wrote meanwhile needed it no more
 	Retired     []uint32 // the ids of the keys that were removed
 	Kept        []uint32 // the ids of the keys that had to stay, for values that could not be opened
@@ -40,16 +39,17 @@ const maxUnopened = 100
 
 // RotateKeyset gives the registry a new primary key, encrypts every value under it anew, and removes the other keys, while
 // readers and writers go on, in this process and in others: they notice, and follow without an error. It works in small
-// transactions and with the memory of one; nobody waits for longer than for one of them. No revision and no change comes of
-// it. A context that ends, an error, or a crash leaves a registry in which everything reads; the next RotateKeyset then
-// finishes what was begun, and if all that was left to do is to remove keys, makes another primary key too.
+// transactions and with the memory of a few pages; nobody waits for longer than for one of them. No revision and no change
+// comes of it. A context that ends, an error, or a crash leaves a registry in which everything reads, with a key more; the
+// next RotateKeyset removes that too. It does not go on with the interrupted one's primary key, but makes one of its own: a
+// key that was there before RotateKeyset was called, whoever may have got hold of it, is gone when it returns.
 //
 // A value that cannot be opened stays as it is and keeps the key alive that it names: the rotation goes on, and returns
 // the report and ErrTampered. Overwrite or delete such values, and rotate again.
 //
 // ErrEncrypted and ErrNotEncrypted where there is no keyset to rotate, ErrWrongKey where another process has rewrapped it,
 // ErrReadOnly. Rotations and rewraps of one Registry wait for each other; those of several processes may meet, and then
-// finish the same rotation together.
+// end under the same key.
 func (r *Registry) RotateKeyset(ctx context.Context, opts ...RotateOption) (RotateReport, error) {
 	report, err := r.rotateKeyset(ctx, opts)
 	return report, failed("rotate keyset", "", ended(ctx, err))
@@ -94,17 +94,8 @@ func (r *rotation) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(ring.handle.Keys()) > 1 {
-		// An earlier rotation did not finish, or values that could not be opened kept a key.
-		if ring, err = r.reencrypt(ctx, ring); err != nil {
-			return err
-		}
-		r.report.Resumed = r.report.Reencrypted > 0
-	}
-	if !r.report.Resumed {
-		if ring, err = r.begin(ctx); err != nil {
-			return err
-		}
+	if ring, err = r.begin(ctx, ring); err != nil {
+		return err
 	}
 	for done := false; !done; {
 		if ring, err = r.reencrypt(ctx, ring); err != nil {
@@ -130,17 +121,10 @@ func (r *rotation) run(ctx context.Context) error {
 	return &Error{Op: "rotate keyset", Key: r.report.Unopened[0], Err: err}
 }
 
-// begin stores a keyset with a new primary key.
-func (r *rotation) begin(ctx context.Context) (*keyring, error) {
-	for tries := 0; ; tries++ {
-		ring, err := r.newest(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if tries > 0 && len(ring.handle.Keys()) > 1 {
-			r.report.Resumed = true // another process was faster: this is its rotation now, too
-			return ring, nil
-		}
+// begin stores the keyset with a new primary key more. Where another process is faster this rotation adds its key to that
+// one's, and both end under the last.
+func (r *rotation) begin(ctx context.Context, ring *keyring) (*keyring, error) {
+	for {
 		handle, err := ring.handle.WithPrimary(r.template)
 		if err != nil {
 			return nil, err
@@ -148,6 +132,9 @@ func (r *rotation) begin(ctx context.Context) (*keyring, error) {
 		next, err := r.store(ctx, ring, handle, ring.wrapper, r.keys.kek, nil)
 		if err != nil || next != nil {
 			return next, err
+		}
+		if ring, err = r.newest(ctx); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -8,11 +8,12 @@ import (
 	"github.com/oxide-k/stateregistry/db"
 )
 
-// The size of a page of entries that are to be re-encrypted: its memory, and how long its writing holds others up.
+// The size of a page of entries that are to be re-encrypted: its memory, and how long its writing holds others up, some
+// 40 ms. Smaller ones wait more for their turn among other writers than they work.
 const (
-	stalePageEntries = 256
+	stalePageEntries = 4096
 	stalePageBytes   = 4 << 20
-	staleShortValue  = stalePageBytes / stalePageEntries // a longer value is read by itself
+	staleShortValue  = 1 << 10 // a longer value is read by itself
 )
 
 // noMarker is what no value is marked with: it is longer than a marker.

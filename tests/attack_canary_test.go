@@ -117,8 +117,8 @@ func (s *attackSuite) TestNoSecretIsLeftAnywhere() {
 	}))
 	s.fill(reg)
 	large := strings.Repeat(canary+" ", 20_000)
-	for n := range 300 {
-		s.set(reg, fmt.Sprint("k/", n), map[string]any{canary: n})
+	for n := range 300 { // enough for a rotation to take several pages
+		s.set(reg, fmt.Sprint("k/", n), map[string]any{canary: n, "padding": strings.Repeat("-", 20_000)})
 	}
 	s.set(reg, "large", large)
 	w.clean("written", reg)

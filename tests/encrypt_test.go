@@ -246,15 +246,15 @@ func (s *encryptSuite) TestProgressGoesUpToTheTotal() {
 	var told []string
 	opt := registry.WithProgress(func(done, total int64) { told = append(told, fmt.Sprint(done, "/", total)) })
 	k := s.kernel()
-	_, err := k.Exec(`INSERT INTO config SELECT printf('more/%05d', value), '1', '' FROM json_each(?)`, zeros(1000))
+	_, err := k.Exec(`INSERT INTO config SELECT printf('more/%05d', value), '1', '' FROM json_each(?)`, zeros(9000))
 	s.Require().NoError(err)
 	s.Require().NoError(k.Close())
 	_, err = s.encrypt(opt)
 	s.Require().NoError(err)
-	s.Require().Equal("256/1013 512/1013 768/1013 1013/1013", strings.Join(told, " "))
+	s.Require().Equal("4096/9013 8192/9013 9013/9013", strings.Join(told, " "))
 	told = nil
 	s.Require().NoError(registry.Decrypt(s.T().Context(), s.path, kekOf(1), opt))
-	s.Require().Equal("256/1013 512/1013 768/1013 1013/1013", strings.Join(told, " "))
+	s.Require().Equal("4096/9013 8192/9013 9013/9013", strings.Join(told, " "))
 }
 
 func (s *encryptSuite) TestATamperedValueIsNamedByDecryptAndKeepsTheFile() {

@@ -40,12 +40,18 @@ func keysetCases() map[string]queryCase {
 		"UpdateKeyset": inserted(func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			next := db.UpdateKeysetParams{
 				Marker: "another marker", KEK: "another kind", KEKParams: "others", Wrapped: []byte("another keyset"), Generation: 7,
+				OldWrapped: []byte("not the keyset"),
 			}
 			rows, err := q.UpdateKeyset(ctx, tx, next)
+			require.NoError(t, err)
+			require.Zero(t, rows)
+			next.OldWrapped = []byte("the keyset")
+			rows, err = q.UpdateKeyset(ctx, tx, next)
 			require.NoError(t, err)
 			require.EqualValues(t, 1, rows)
 			want := []string{"8", "another marker", "another kind", "others", "another keyset", "1"}
 			require.Equal(t, want, cells(t, ctx, tx, columns))
+			next.OldWrapped = next.Wrapped
 			rows, err = q.UpdateKeyset(ctx, tx, next) // generation 7 is over
 			require.NoError(t, err)
 			require.Zero(t, rows)

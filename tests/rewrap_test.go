@@ -83,6 +83,22 @@ func (s *rotationSuite) TestWhoHasTheOldKEKIsOutAfterARewrapAndARotation() {
 	s.holds(s.reg, 10)
 }
 
+// The interrupted one's key was wrapped by the old key-encryption key.
+func (s *rotationSuite) TestARotationThatWasStoppedBeforeARewrapIsNotGoneOnWith() {
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.reopen(registry.WithProgress(func(int64, int64) { cancel() }))
+	s.fill(s.reg, 9000)
+	_, err := s.reg.RotateKeyset(ctx)
+	s.Require().ErrorIs(err, context.Canceled)
+	stopped := s.info(s.reg)
+	s.Require().Len(stopped.Keys, 2)
+	s.Require().NoError(s.reg.Rewrap(s.ctx, kekOf(2)))
+	report := s.rotate(s.reg)
+	s.Require().Len(report.Retired, 2)
+	s.Require().Contains(report.Retired, stopped.Primary)
+	s.holds(s.reg, 9000)
+}
+
 // A handle follows a rotation of another with the same key-encryption key, whatever it does next.
 func (s *rotationSuite) TestAnotherHandleFollowsWithoutAnError() {
 	s.fill(s.reg, 10)

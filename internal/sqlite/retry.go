@@ -42,8 +42,14 @@ func (w Wait) Retry(ctx context.Context, try func() error) error {
 	}
 }
 
-func pause(ctx context.Context) error {
-	t := time.NewTimer(minPause + rand.N(maxPause-minPause))
+// GiveWay lets others have the lock that was just given back: it waits until each that pauses has tried again. Who takes
+// the lock again and again for long would starve them otherwise.
+func GiveWay(ctx context.Context) { _ = sleep(ctx, 2*maxPause) }
+
+func pause(ctx context.Context) error { return sleep(ctx, minPause+rand.N(maxPause-minPause)) }
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
