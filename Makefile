@@ -5,7 +5,7 @@ GO ?= go
 NESTED  := tests/tinkv1
 MODULES := . $(NESTED)
 # What the coverage figure is about.
-COVERED := ./registry/...,./schema/...,./manifest/...,./internal/...
+COVERED := ./registry/...,./keyset/...,./schema/...,./manifest/...,./internal/...
 
 TOOL        := GOWORK=off $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 SQLC        := $(TOOL) sqlc

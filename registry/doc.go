@@ -29,6 +29,13 @@
 // they are. Next to the file FILE lie FILE-wal and FILE-shm while it is open; [Registry.Backup] makes a copy that is
 // complete, copying the file alone does not.
 //
+// # Encryption
+//
+// [OpenEncrypted] opens a registry whose values are encrypted in the file, under a keyset of its own that a key-encryption
+// key of the caller's wraps (package keyset); each value is bound to its registry and its key. [Encrypt] turns a file that
+// exists. [Registry.RotateKeyset] replaces the keys and [Registry.Rewrap] the key-encryption key, while everybody goes on.
+// docs/format.md says what is in the file, docs/threat-model.md against whom that helps.
+//
 // # Errors
 //
 // All errors are an [*Error] that says what was done and to which key; the sentinels in this package tell the reasons

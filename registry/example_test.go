@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing/fstest"
 
+	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
 
@@ -51,6 +52,75 @@ func Example() {
 	// 1 put module oxide-mirror
 	// 2 put module oxide-mirror
 	// 3 put config max_threads
+}
+
+// The same, with values that are encrypted in the file: two lines more.
+func ExampleOpenEncrypted() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "kernel")
+	check(err)
+	defer os.RemoveAll(dir)
+
+	check(os.Setenv("OXIDE_REGISTRY_KEY", "correct horse battery staple")) // whoever starts the kernel does that
+	kek := keyset.FromEnv()
+	reg, err := registry.OpenEncrypted(ctx, filepath.Join(dir, "kernel.db"), kek)
+	check(err)
+	defer reg.Close()
+
+	_, err = reg.SetConfig(ctx, "api_token", "s3cr3t")
+	check(err)
+	token, err := registry.Get[string](ctx, reg, "api_token")
+	check(err)
+	fmt.Println("api_token:", len(token), "characters")
+	// Output:
+	// api_token: 6 characters
+}
+
+// A new primary key, all values encrypted under it anew, the old key gone; then another key-encryption key.
+func ExampleRegistry_RotateKeyset() {
+	ctx := context.Background()
+	reg, err := registry.OpenEncrypted(ctx, registry.InMemory, keyset.RawKey(make([]byte, keyset.RawKeySize)))
+	check(err)
+	defer reg.Close()
+	_, err = reg.SetConfig(ctx, "api_token", "s3cr3t")
+	check(err)
+
+	report, err := reg.RotateKeyset(ctx)
+	check(err)
+	fmt.Println(report.Reencrypted, "value under a new key,", len(report.Retired), "key retired")
+
+	check(reg.Rewrap(ctx, keyset.Passphrase("correct horse battery staple")))
+	info, err := reg.KeysetInfo(ctx)
+	check(err)
+	fmt.Println("generation", info.Generation, "of the keyset, under a", info.KEK)
+	// Output:
+	// 1 value under a new key, 1 key retired
+	// generation 4 of the keyset, under a passphrase
+}
+
+// A file that exists is turned once, by an act of its own.
+func ExampleEncrypt() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "kernel")
+	check(err)
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "kernel.db")
+	plain, err := registry.Open(ctx, path)
+	check(err)
+	_, err = plain.SetConfig(ctx, "api_token", "s3cr3t")
+	check(err)
+	check(plain.Close())
+
+	kek := keyset.Passphrase("correct horse battery staple")
+	_, err = registry.OpenEncrypted(ctx, path, kek)
+	fmt.Println(errors.Is(err, registry.ErrNotEncrypted))
+
+	report, err := registry.Encrypt(ctx, path, kek)
+	check(err)
+	fmt.Println(report.Entries, "entry encrypted")
+	// Output:
+	// true
+	// 1 entry encrypted
 }
 
 // Both writes happen, or none.

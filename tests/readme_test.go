@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReadmeShowsTheExampleThatRuns holds the README's example against the package's, which go test runs.
+// TestReadmeShowsTheExampleThatRuns holds the README's examples against the package's, which go test runs.
 func TestReadmeShowsTheExampleThatRuns(t *testing.T) {
 	source, err := os.ReadFile("../registry/example_test.go")
 	require.NoError(t, err)
@@ -21,18 +21,21 @@ func TestReadmeShowsTheExampleThatRuns(t *testing.T) {
 	parsed, err := parser.ParseFile(files, "example_test.go", source, parser.ParseComments)
 	require.NoError(t, err)
 
-	var body string
+	shown := 0
 	for _, decl := range parsed.Decls {
-		if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name == "Example" {
-			body = string(source[files.Position(f.Body.Lbrace).Offset+1 : files.Position(f.Body.Rbrace).Offset])
+		f, ok := decl.(*ast.FuncDecl)
+		if !ok || f.Name.Name != "Example" && f.Name.Name != "ExampleOpenEncrypted" {
+			continue
 		}
+		shown++
+		body := string(source[files.Position(f.Body.Lbrace).Offset+1 : files.Position(f.Body.Rbrace).Offset])
+		lines := strings.Split(strings.Trim(body, "\n"), "\n")
+		for i := range lines {
+			lines[i] = strings.TrimPrefix(lines[i], "\t")
+		}
+		require.Contains(t, readme(t), "```go\n"+strings.Join(lines, "\n")+"\n```\n")
 	}
-	require.NotEmpty(t, body)
-	lines := strings.Split(strings.Trim(body, "\n"), "\n")
-	for i := range lines {
-		lines[i] = strings.TrimPrefix(lines[i], "\t")
-	}
-	require.Contains(t, readme(t), "```go\n"+strings.Join(lines, "\n")+"\n```\n")
+	require.Equal(t, 2, shown)
 }
 
 // TestReadmeNamesTestsThatExist: each promise of the README names the tests that hold it.
