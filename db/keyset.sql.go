@@ -28,8 +28,8 @@ func (q *Queries) DeleteKeyset(ctx context.Context, db DBTX) error {
 }
 
 const getKeyset = `-- name: GetKeyset :one
-SELECT registry.id AS registry_id, keyset.generation, keyset.marker, keyset.kek, keyset.kek_params, keyset.wrapped, keyset.scrub
-FROM keyset JOIN registry ON registry.one = keyset.one
+SELECT CAST(coalesce(registry.id, '') AS TEXT) AS registry_id, keyset.generation, keyset.marker, keyset.kek, keyset.kek_params, keyset.wrapped, keyset.scrub
+FROM keyset LEFT JOIN registry ON registry.one = keyset.one
 WHERE keyset.one = 1
 `
 
@@ -43,6 +43,7 @@ type GetKeysetRow struct {
 	Scrub      int64
 }
 
+// A registry that lost its own row has an id that no keyset is bound to.
 func (q *Queries) GetKeyset(ctx context.Context, db DBTX) (GetKeysetRow, error) {
 	row := db.QueryRowContext(ctx, getKeyset)
 	var i GetKeysetRow

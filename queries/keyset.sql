@@ -1,6 +1,7 @@
+-- A registry that lost its own row has an id that no keyset is bound to.
 -- name: GetKeyset :one
-SELECT registry.id AS registry_id, keyset.generation, keyset.marker, keyset.kek, keyset.kek_params, keyset.wrapped, keyset.scrub
-FROM keyset JOIN registry ON registry.one = keyset.one
+SELECT CAST(coalesce(registry.id, '') AS TEXT) AS registry_id, keyset.generation, keyset.marker, keyset.kek, keyset.kek_params, keyset.wrapped, keyset.scrub
+FROM keyset LEFT JOIN registry ON registry.one = keyset.one
 WHERE keyset.one = 1;
 
 -- name: InsertKeyset :exec

@@ -17,20 +17,23 @@ func (s *attackSuite) TestAPlaintextHandleIsLockedOutByEncrypt() {
 	reg := s.openLocked(path)
 	ctx := s.T().Context()
 	s.neighboursRead(reg)
-	view, viewEnded := make(chan error), make(chan error, 1)
+	begun, end, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() { // a snapshot from before reads on; while it lasts the file cannot be scrubbed
-		viewEnded <- reg.View(ctx, func(ctx context.Context, tx *registry.Tx) error {
-			view <- nil
-			<-view
-			_, err := registry.Get[string](ctx, tx, victim)
+		ended <- reg.View(ctx, func(viewCtx context.Context, tx *registry.Tx) error {
+			close(begun)
+			select {
+			case <-end:
+			case <-ctx.Done(): // the test failed
+			}
+			_, err := registry.Get[string](viewCtx, tx, victim)
 			return err
 		})
 	}()
-	<-view
+	<-begun
 	_, err := registry.Encrypt(ctx, path, rawKEK32(), registry.WithLockTimeout(0))
 	s.refuses(err, registry.ErrBusy)
-	view <- nil
-	s.Require().NoError(<-viewEnded)
+	close(end)
+	s.Require().NoError(<-ended)
 	_, err = registry.Encrypt(ctx, path, rawKEK32())
 	s.Require().NoError(err)
 

@@ -3,8 +3,11 @@ package tests
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/oxide-k/stateregistry/db"
@@ -28,12 +31,17 @@ const patience = 20 * time.Second
 const slowQuery = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000000000)
 SELECT count(*) FROM n`
 
-// slowInsert writes for minutes, if nobody stops it.
+// slowInsert writes for minutes, if nobody stops it. The text of all its rows is the parameter.
 const slowInsert = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000000000)
-INSERT INTO config (key, value, updated_at) SELECT 'slow/' || i, '1', '2026-01-01T00:00:00.000000000+00:00' FROM n`
+INSERT INTO config (key, value, updated_at) SELECT 'slow/' || i, ?, '2026-01-01T00:00:00.000000000+00:00' FROM n`
 
-// insertRow writes one config entry; its key is the parameter.
-const insertRow = `INSERT INTO config (key, value, updated_at) VALUES (?, '1', '2026-01-01T00:00:00.000000000+00:00')`
+// insertRow writes one config entry; its key and its text are the parameters.
+const insertRow = `INSERT INTO config (key, value, updated_at) VALUES (?, ?, '2026-01-01T00:00:00.000000000+00:00')`
+
+// inserting is insertRow with its parameters in it. The text is what sealed gives: there is no quote in it.
+func inserting(key, text string) string {
+	return strings.Replace(strings.Replace(insertRow, "?", "'"+key+"'", 1), "?", "'"+text+"'", 1)
+}
 
 func (s *callSuite) metadata() registry.ModuleMetadata {
 	return registry.ModuleMetadata{ID: "kernel", Name: "Kernel", Version: "1.0.0", Kind: registry.KindNative}
@@ -126,7 +134,85 @@ func (s *callSuite) all(reg *registry.Registry) []call {
 		call{"Backup", func(ctx context.Context) error {
 			return reg.Backup(ctx, filepath.Join(s.T().TempDir(), "backup.db"))
 		}},
+		call{"KeysetInfo", func(ctx context.Context) error { _, err := reg.KeysetInfo(ctx); return s.encryptedOnly(err) }},
+		call{"RotateKeyset", func(ctx context.Context) error { _, err := reg.RotateKeyset(ctx); return s.encryptedOnly(err) }},
+		call{"Rewrap", func(ctx context.Context) error {
+			kek := s.mode.kek
+			if !s.mode.encrypted() {
+				kek = modeRawKey()
+			}
+			return s.encryptedOnly(reg.Rewrap(ctx, kek))
+		}},
 	)
+}
+
+// encryptedOnly takes ErrNotEncrypted for what it is in a plaintext mode: the answer.
+func (s *callSuite) encryptedOnly(err error) error {
+	if !s.mode.encrypted() && errors.Is(err, registry.ErrNotEncrypted) {
+		return nil
+	}
+	return err
+}
+
+// openers leave rows open on a transaction of reg, each in a way of its own.
+func (s *callSuite) openers(reg *registry.Registry) map[string]func(ctx context.Context, tx *registry.Tx) error {
+	const query = "SELECT key FROM config"
+	const returning = `INSERT INTO config (key, value, updated_at) VALUES ('r1', ?, '2026-01-01T00:00:00Z'),
+('r2', ?, '2026-01-01T00:00:00Z') ON CONFLICT (key) DO UPDATE SET value = excluded.value RETURNING key`
+	r1, r2 := sealed(s.T(), reg, "r1", "1"), sealed(s.T(), reg, "r2", "1")
+	return map[string]func(ctx context.Context, tx *registry.Tx) error{
+		"the callback's context": func(ctx context.Context, tx *registry.Tx) error {
+			rows, err := tx.QueryContext(ctx, query)
+			return first(rows, err)
+		},
+		"the background": func(_ context.Context, tx *registry.Tx) error {
+			rows, err := tx.QueryContext(context.Background(), query)
+			return first(rows, err)
+		},
+		"a context without an end": func(ctx context.Context, tx *registry.Tx) error {
+			rows, err := tx.QueryContext(context.WithoutCancel(ctx), query)
+			return first(rows, err)
+		},
+		"a row that is not scanned": func(_ context.Context, tx *registry.Tx) error {
+			return tx.QueryRowContext(context.Background(), query).Err()
+		},
+		"a prepared statement": func(ctx context.Context, tx *registry.Tx) error {
+			stmt, err := tx.PrepareContext(ctx, query)
+			if err != nil {
+				return err
+			}
+			rows, err := stmt.QueryContext(context.Background())
+			return first(rows, err)
+		},
+		"a statement that writes": func(ctx context.Context, tx *registry.Tx) error {
+			if _, err := tx.SetConfig(ctx, "before", 1); errors.Is(err, registry.ErrReadOnly) {
+				return nil // a View has no such statements
+			}
+			rows, err := tx.QueryContext(context.Background(), returning, r1, r2)
+			return first(rows, err)
+		},
+		"an interrupt beside them": func(ctx context.Context, tx *registry.Tx) error {
+			rows, err := tx.QueryContext(ctx, query)
+			if err := first(rows, err); err != nil {
+				return err
+			}
+			short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+			defer cancel()
+			var n int
+			if err := tx.QueryRowContext(short, slowQuery).Scan(&n); !errors.Is(err, context.DeadlineExceeded) {
+				return fmt.Errorf("not interrupted: %w", err)
+			}
+			return nil
+		},
+	}
+}
+
+// first steps to the first row, and leaves the rows open.
+func first(rows *sql.Rows, err error) error {
+	if err == nil && !rows.Next() {
+		err = errors.Join(errors.New("no row"), rows.Err())
+	}
+	return err
 }
 
 // soon runs f, and fails where it does not return.

@@ -224,9 +224,10 @@ func (s *closingSuite) TestNothingIsLeftAfterClose() {
 		s.Require().NoError(err)
 		s.fill(reg)
 		var callers sync.WaitGroup
+		all := s.openers(reg)
 		for range 16 {
 			callers.Go(func() {
-				for name, open := range openers() {
+				for name, open := range all {
 					s.NoError(reg.View(s.T().Context(), open), name)
 				}
 			})

@@ -160,10 +160,10 @@ func (s *concurrencySuite) TestEachSnapshotIsConsistent() {
 				}
 				s.Zero(sum)
 			default:
-				var sum int
+				var apart int // SQL cannot add up what may be encrypted, but rows of one transaction have revisions in a row
 				s.NoError(s.reg.ReadDB().QueryRowContext(ctx,
-					"SELECT sum(CAST(value AS INTEGER)) FROM config WHERE key >= 'sum/' AND key < 'sum0'").Scan(&sum))
-				s.Zero(sum)
+					"SELECT max(revision) - min(revision) FROM config WHERE key >= 'sum/' AND key < 'sum0'").Scan(&apart))
+				s.Equal(1, apart)
 			}
 		}
 	})

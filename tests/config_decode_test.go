@@ -159,11 +159,11 @@ func (s *decodeSuite) TestStoredTextThatIsNoJSONHidesOnlyItself() {
 			s.plant(s.reg, "b", value)
 			var raw json.RawMessage
 			s.eachRead("b", new(any), func(err error) {
-				s.Require().ErrorIs(err, registry.ErrDecode)
+				s.Require().ErrorIs(err, s.mode.unreadable())
 				s.Require().Contains(err.Error(), `"b"`)
 				s.keepsSecret(err)
 			})
-			s.Require().ErrorIs(s.reg.GetConfig(ctx, "b", &raw), registry.ErrDecode)
+			s.Require().ErrorIs(s.reg.GetConfig(ctx, "b", &raw), s.mode.unreadable())
 
 			entries, err := s.reg.ListConfig(ctx, "")
 			s.Require().NoError(err)
@@ -171,7 +171,7 @@ func (s *decodeSuite) TestStoredTextThatIsNoJSONHidesOnlyItself() {
 			for _, entry := range entries {
 				var got string
 				if entry.Key == "b" {
-					s.Require().ErrorIs(entry.Decode(&got), registry.ErrDecode)
+					s.Require().ErrorIs(entry.Decode(&got), s.mode.unreadable())
 					continue
 				}
 				s.Require().NoError(entry.Decode(&got))

@@ -204,6 +204,9 @@ func (s *valueSuite) TestLargestValueIsCountedInBytesOfJSON() {
 		"the default": {0, strings.Repeat("x", registry.DefaultMaxValue-2), strings.Repeat("x", registry.DefaultMaxValue-1)},
 	} {
 		s.Run(name, func() {
+			if s.mode.origin && c.limit == 0 {
+				s.T().Skip("values that large take long")
+			}
 			var opts []registry.Option
 			if c.limit != 0 {
 				opts = append(opts, registry.WithMaxValue(c.limit))

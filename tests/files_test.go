@@ -143,19 +143,6 @@ func requireFilled(t testing.TB, r registry.Reader) {
 	require.EqualValues(t, 5, revision)
 }
 
-// requireOxideContent fails unless the file holds what oxide-k wrote into the fixture, column for column.
-func requireOxideContent(t testing.TB, path string) {
-	t.Helper()
-	for _, query := range []string{
-		"SELECT id, name, version, kind, state, description, updated_at FROM modules ORDER BY id",
-		"SELECT key, value, updated_at FROM config ORDER BY key",
-	} {
-		want := sqliteRows(t, oxidePlain, query)
-		require.NotEmpty(t, want)
-		require.Equal(t, want, sqliteRows(t, path, query))
-	}
-}
-
 // closeVerified verifies a registry and closes it. It also serves cleanups, where the test's context has ended.
 func closeVerified(t testing.TB, reg *registry.Registry) {
 	t.Helper()
@@ -187,10 +174,17 @@ func sqliteExec(t testing.TB, path string, statements ...string) {
 	require.NoError(t, pool.Close())
 }
 
-// sqliteRows reads all rows of a query as text.
-func sqliteRows(t testing.TB, path, query string) (lines [][]string) {
+// sqliteRows reads all rows of a query as text, on a connection of its own.
+func sqliteRows(t testing.TB, path, query string) [][]string {
 	t.Helper()
 	pool := sqliteOpen(t, path)
+	lines := rowsOf(t, pool, query)
+	require.NoError(t, pool.Close())
+	return lines
+}
+
+func rowsOf(t testing.TB, pool *sql.DB, query string) (lines [][]string) {
+	t.Helper()
 	rows, err := pool.Query(query)
 	require.NoError(t, err, query)
 	defer rows.Close()
@@ -213,7 +207,6 @@ func sqliteRows(t testing.TB, path, query string) (lines [][]string) {
 	}
 	require.NoError(t, rows.Err())
 	require.NoError(t, rows.Close())
-	require.NoError(t, pool.Close())
 	return lines
 }
 

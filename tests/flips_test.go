@@ -3,10 +3,12 @@ package tests
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"testing"
 
 	"github.com/oxide-k/stateregistry/registry"
@@ -26,8 +28,8 @@ func (s *flipSuite) createLarge() string {
 	path := s.create("whole.db")
 	reg := s.open(path)
 	s.Require().NoError(reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
-		for i := range 300 {
-			if _, err := tx.SetConfig(ctx, fmt.Sprintf("key/%03d", i), fmt.Sprintf("value %d", i)); err != nil {
+		for key, value := range largeEntries() {
+			if _, err := tx.SetConfig(ctx, key, json.RawMessage(value)); err != nil {
 				return err
 			}
 		}
@@ -35,6 +37,15 @@ func (s *flipSuite) createLarge() string {
 	}))
 	s.Require().NoError(reg.Close())
 	return path
+}
+
+// largeEntries are the JSON values that it holds, by their keys.
+func largeEntries() map[string]string {
+	entries := map[string]string{"api/endpoint": "0", "greeting": "1", "max_threads": "2"} // what fill writes
+	for i := range 300 {
+		entries[fmt.Sprintf("key/%03d", i)] = fmt.Sprintf(`"value %d"`, i)
+	}
+	return entries
 }
 
 // check opens a damaged file and looks at all of it.
@@ -83,7 +94,7 @@ func (s *flipSuite) TestZeroedPagesAreFound() {
 }
 
 // A flipped bit may hit free space, or make a value into another value: SQLite keeps no checksums. Whatever it hits,
-// there is an answer, it is one of ours, and what Verify lets pass can be read.
+// there is an answer, it is one of ours, and what Verify lets pass can be read. An encrypted value is never read as another.
 func (s *flipSuite) TestAnyFlippedBitHasAClearAnswer() {
 	whole, err := os.ReadFile(s.createLarge())
 	s.Require().NoError(err)
@@ -92,7 +103,7 @@ func (s *flipSuite) TestAnyFlippedBitHasAClearAnswer() {
 	random := rand.New(rand.NewPCG(seed, 1))
 	answers := map[error]int{}
 	path := s.file("x.db")
-	for range 300 {
+	for range s.mode.rounds(300) {
 		at := random.IntN(len(whole))
 		if random.IntN(3) == 0 {
 			at = random.IntN(pageSize) // the header and the schema are what Open looks at
@@ -105,6 +116,40 @@ func (s *flipSuite) TestAnyFlippedBitHasAClearAnswer() {
 		answers[s.answer(path, at, bit)]++
 	}
 	s.T().Log(answers)
+}
+
+// All values get a flipped bit, each in another place.
+func (s *flipSuite) TestAFlippedBitInAValueMakesItUnreadable() {
+	if !s.mode.encrypted() {
+		s.T().Skip("plaintext has nothing that tells a value from another")
+	}
+	whole, err := os.ReadFile(s.createLarge())
+	s.Require().NoError(err)
+	seed := randomSeed(s.T())
+	s.T().Logf("%s=%d", seedVar, seed)
+	random := rand.New(rand.NewPCG(seed, 2))
+	values := regexp.MustCompile(`enc:v1:[0-9a-f]{8}:[A-Za-z0-9_-]{40,}`).FindAllIndex(whole, -1)
+	s.Require().GreaterOrEqual(len(values), len(largeEntries()))
+	for _, at := range values {
+		whole[at[0]+random.IntN(16+40)] ^= 1 << random.IntN(8) // the marker, and what every value has behind it
+	}
+	path := s.file("x.db")
+	s.Require().NoError(os.WriteFile(path, whole, 0o600))
+	reg, err := s.tryOpen(path)
+	s.Require().NoError(err)
+	entries, err := reg.ListConfig(s.T().Context(), "")
+	s.Require().NoError(err)
+	s.Require().Len(entries, len(largeEntries()))
+	for _, entry := range entries {
+		err := entry.Decode(new(json.RawMessage))
+		if !errors.Is(err, registry.ErrNewerSchema) { // an "enc:v" that is not 1
+			s.Require().ErrorIs(err, registry.ErrTampered)
+		}
+	}
+	report, err := reg.Verify(s.T().Context())
+	s.Require().ErrorIs(err, registry.ErrCorrupt)
+	s.Require().Len(report.Problems, len(entries))
+	s.Require().NoError(reg.Close())
 }
 
 // The text of a table's CHECK is compiled with every write, and not before.
@@ -121,9 +166,13 @@ func (s *flipSuite) answer(path string, at int, bit byte) error {
 	reg, err := s.tryOpen(path)
 	if err == nil {
 		defer func() { s.Require().NoError(reg.Close()) }()
-		if _, err = reg.Verify(s.T().Context()); err == nil {
-			_, err := reg.ListConfig(s.T().Context(), "")
-			s.Require().NoError(err, "byte %d, bit %#x", at, bit)
+		_, err = reg.Verify(s.T().Context())
+		entries, listing := reg.ListConfig(s.T().Context(), "")
+		if s.mode.encrypted() {
+			s.requireNoOther(entries, at, bit)
+		}
+		if err == nil {
+			s.Require().NoError(listing, "byte %d, bit %#x", at, bit)
 			_, err = reg.ListModules(s.T().Context())
 			s.Require().NoError(err, "byte %d, bit %#x", at, bit)
 			return nil
@@ -131,6 +180,7 @@ func (s *flipSuite) answer(path string, at int, bit byte) error {
 	}
 	for _, known := range []error{
 		registry.ErrCorrupt, registry.ErrNotRegistry, registry.ErrNewerSchema, registry.ErrMigrationChanged, registry.ErrReadOnly,
+		registry.ErrWrongKey,
 	} {
 		if errors.Is(err, known) {
 			return known
@@ -138,4 +188,18 @@ func (s *flipSuite) answer(path string, at int, bit byte) error {
 	}
 	s.Require().NoError(err, "byte %d, bit %#x: no sentinel of ours", at, bit)
 	return err
+}
+
+// requireNoOther fails where a value reads as another than the one that createLarge stored for its key.
+func (s *flipSuite) requireNoOther(entries []registry.ConfigEntry, at int, bit byte) {
+	stored := largeEntries()
+	for _, entry := range entries {
+		var got json.RawMessage
+		if err := entry.Decode(&got); err != nil {
+			continue
+		}
+		want, ok := stored[entry.Key]
+		s.Require().True(ok, "byte %d, bit %#x: %q can be read", at, bit, entry.Key)
+		s.Require().Equal(want, string(got), "byte %d, bit %#x", at, bit)
+	}
 }

@@ -85,7 +85,7 @@ func (s *lockSuite) TestAnOxideKFileInUseIsBusyAndStaysAsItIs() {
 	} {
 		s.Run(name, func() {
 			path := s.file("x.db")
-			copyFile(s.T(), oxidePlain, path)
+			s.oxideFile(path)
 			before := folder(s.T(), s.dir)
 			release := s.hold(path, begin...)
 			began := time.Now()

@@ -216,7 +216,7 @@ func (s *migrationSuite) requireNothingLeft(set files, sentinel error) {
 	current, oxide := s.file("current.db"), s.file("oxide.db")
 	if _, err := os.Stat(current); err != nil {
 		s.create("current.db")
-		copyFile(s.T(), oxidePlain, oxide)
+		s.oxideFile(oxide)
 	}
 	for _, path := range []string{current, oxide} {
 		before, content := everything(s.T(), path), contentOf(s.T(), path)
@@ -234,11 +234,14 @@ func (s *migrationSuite) requireNothingLeft(set files, sentinel error) {
 // everything is the schema and the rows of all tables of a database.
 func everything(t testing.TB, path string) [][]string {
 	t.Helper()
-	found := sqliteRows(t, path, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
-	for _, table := range sqliteRows(t, path, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name") {
-		found = append(found, sqliteRows(t, path, "SELECT rowid, * FROM "+table[0])...)
+	pool := sqliteOpen(t, path)
+	found := rowsOf(t, pool, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+	for _, table := range rowsOf(t, pool, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name") {
+		found = append(found, rowsOf(t, pool, "SELECT rowid, * FROM "+table[0])...)
 	}
-	return append(found, sqliteRows(t, path, "PRAGMA application_id")...)
+	found = append(found, rowsOf(t, pool, "PRAGMA application_id")...)
+	require.NoError(t, pool.Close())
+	return found
 }
 
 func (s *migrationSuite) TestSetsThatMakeNoSense() {

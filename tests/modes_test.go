@@ -2,24 +2,62 @@ package tests
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"github.com/stretchr/testify/suite"
 
+	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
 
-// mode is one way to store a registry. Another way to store them joins by adding a value to modes.
+// mode is one way to store a registry. Another way to store them joins by adding a value to modes. open makes a registry
+// where there is none yet: empty, at revision 0.
 type mode struct {
 	name   string
 	memory bool // no file: nothing to reopen, no snapshots, no second process
-	open   func(ctx context.Context, path string, opts ...registry.Option) (*registry.Registry, error)
+	open   opener
+	kek    keyset.KEK // what open opens the keyset with; none in a plaintext mode
+	// origin says that the mode differs from "encrypted" in how its registries came about, and which keys open them: tests
+	// that are long do less in it.
+	origin bool
 }
 
 var modes = []mode{
 	{name: "plaintext", open: registry.Open},
-	{name: "plaintext-memory", memory: true, open: registry.Open},
+	{name: "plaintext-memory", open: registry.Open, memory: true},
+	{name: "encrypted", kek: modeRawKey(), open: encryptedWith(modeRawKey())},
+	{name: "encrypted-memory", kek: modeRawKey(), open: encryptedWith(modeRawKey()), memory: true},
+	{name: "rotated", kek: modeCheapPassphrase(), origin: true, open: madeBy(rotatedFirst(encryptedXAES), encryptedXAES)},
+	{name: "encrypted-from-plain", kek: modeFromKMS(), origin: true,
+		open: madeBy(plainFirst(modeFromKMS()), encryptedWith(modeFromKMS()))},
+	{name: "encrypted-from-oxide", kek: modeCheapPassphrase(), origin: true,
+		open: madeBy(oxideFirst(modeCheapPassphrase()), encryptedFromEnv)},
+}
+
+// encrypted reports whether the file holds no value as it is.
+func (m mode) encrypted() bool { return m.kek.Kind() != "" }
+
+// rounds is how often a test repeats what it repeats to meet rare moments: n times, and less in the encrypted modes.
+func (m mode) rounds(n int) int {
+	switch {
+	case m.origin:
+		return n / 8
+	case m.encrypted():
+		return n / 3
+	}
+	return n
+}
+
+// unreadable is what reading gives of a value that no registry wrote.
+func (m mode) unreadable() error {
+	if m.encrypted() {
+		return registry.ErrTampered
+	}
+	return registry.ErrDecode
 }
 
 // path is a place for a new registry of this mode.
@@ -84,4 +122,40 @@ func runInModes[S interface {
 			suite.Run(t, s)
 		})
 	}
+}
+
+// sealed is the text under which a registry stores a JSON value for a key: what SQL of one's own has to write there.
+func sealed(t testing.TB, reg *registry.Registry, key, value string) (text string) {
+	t.Helper()
+	undone := errors.New("undone")
+	err := reg.Update(t.Context(), func(ctx context.Context, tx *registry.Tx) error {
+		if _, err := tx.SetConfig(ctx, key, json.RawMessage(value)); err != nil {
+			return err
+		}
+		if err := tx.QueryRowContext(ctx, "SELECT value FROM config WHERE key = ?", key).Scan(&text); err != nil {
+			return err
+		}
+		return undone
+	})
+	require.ErrorIs(t, err, undone)
+	return text
+}
+
+// plainEntry is a config entry without what opens it, which differs from one opening to the next.
+type plainEntry struct {
+	entry registry.ConfigEntry // the exported fields
+	value string
+}
+
+// plainEntries are entries whose values can be opened.
+func plainEntries(t testing.TB, entries ...registry.ConfigEntry) (plain []plainEntry) {
+	t.Helper()
+	for _, e := range entries {
+		var value json.RawMessage
+		require.NoError(t, e.Decode(&value))
+		plain = append(plain, plainEntry{registry.ConfigEntry{
+			Key: e.Key, Revision: e.Revision, UpdatedAt: e.UpdatedAt, Encrypted: e.Encrypted,
+		}, string(value)})
+	}
+	return plain
 }

@@ -55,15 +55,15 @@ func (s *nestedSuite) TestAnotherRegistryIsFineInsideACallback() {
 	}
 }
 
-// callsOnAnother are the methods, each on a registry of its own.
+// callsOnAnother are the methods, on another registry.
 func (s *nestedSuite) callsOnAnother() []call {
 	other := s.impatient()
-	s.fill(other)
-	var calls []call
-	for i, c := range s.all(other) {
-		fresh := s.impatient() // some of the calls delete what others need
-		s.fill(fresh)
-		calls = append(calls, call{c.name, s.all(fresh)[i].run})
+	calls := s.all(other)
+	for i, c := range calls {
+		calls[i].run = func(ctx context.Context) error {
+			s.fill(other) // some of the calls delete what others need
+			return c.run(ctx)
+		}
 	}
 	return calls
 }

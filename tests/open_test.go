@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
 
@@ -82,6 +83,10 @@ func (s *openSuite) TestBadOptions() {
 		"largest value 0":       {registry.WithMaxValue(0)},
 		"negative value":        {registry.WithMaxValue(-1)},
 		"largest value too big": {registry.WithMaxValue(512<<20 + 1)},
+		"unknown template":      {registry.WithKeyTemplate(keyset.Template(3))},
+		"negative template":     {registry.WithKeyTemplate(keyset.Template(-1))},
+		"empty oxide-k key":     {registry.WithOxideKey("")},
+		"nil progress":          {registry.WithProgress(nil)},
 		"good and bad":          {registry.WithMustExist(), registry.WithMaxValue(0)},
 	} {
 		_, err := s.tryOpen(s.file("x.db"), opts...)
@@ -104,7 +109,7 @@ func (s *openSuite) TestAContextThatEndedOpensNothing() {
 	s.Require().Empty(names(s.T(), s.dir))
 
 	path := s.file("y.db")
-	copyFile(s.T(), oxidePlain, path)
+	s.oxideFile(path)
 	before := folder(s.T(), s.dir)
 	_, err = s.mode.open(ctx, path)
 	s.Require().ErrorIs(err, context.Canceled)

@@ -67,26 +67,26 @@ func (s *permissionSuite) TestExistingFilesKeepTheirMode() {
 func (s *permissionSuite) TestAFileThatCannotBeWritten() {
 	for _, c := range []struct {
 		name         string
-		from         string // an oxide-k database, or a registry
+		oxide        bool // an oxide-k database, not a registry
 		folder, file fs.FileMode
 		opts         string
 		answer       string
 	}{
-		{"current", "", 0o755, 0o444, "", "ErrReadOnly"},
-		{"current, in a folder that can be written", "", 0o777, 0o444, "", "ErrReadOnly"},
-		{"current, must exist", "", 0o777, 0o444, "must-exist", "ErrReadOnly"},
-		{"oxide-k's", oxidePlain, 0o755, 0o444, "", "ErrReadOnly"},
-		{"oxide-k's, in a folder that can be written", oxidePlain, 0o777, 0o444, "", "ErrReadOnly"},
-		{"current, read-only, in a folder that can be written", "", 0o777, 0o444, "read-only", "filled"},
-		{"not readable", "", 0o777, 0o000, "", "fs.ErrPermission"},
+		{"current", false, 0o755, 0o444, "", "ErrReadOnly"},
+		{"current, in a folder that can be written", false, 0o777, 0o444, "", "ErrReadOnly"},
+		{"current, must exist", false, 0o777, 0o444, "must-exist", "ErrReadOnly"},
+		{"oxide-k's", true, 0o755, 0o444, "", "ErrReadOnly"},
+		{"oxide-k's, in a folder that can be written", true, 0o777, 0o444, "", "ErrReadOnly"},
+		{"current, read-only, in a folder that can be written", false, 0o777, 0o444, "read-only", "filled"},
+		{"not readable", false, 0o777, 0o000, "", "fs.ErrPermission"},
 	} {
 		s.Run(c.name, func() {
 			exe, dir := unprivileged(s.T())
 			path := filepath.Join(dir, "x.db")
-			if c.from == "" {
-				copyFile(s.T(), s.create("x.db"), path)
+			if c.oxide {
+				s.oxideFile(path)
 			} else {
-				copyFile(s.T(), c.from, path)
+				copyFile(s.T(), s.create("x.db"), path)
 			}
 			s.Require().NoError(os.Chmod(path, c.file))
 			s.Require().NoError(os.Chmod(dir, c.folder))

@@ -29,7 +29,7 @@ const (
 )
 
 func (s *processSuite) TestProcessesThatOpenANewFileTogetherAllSucceed() {
-	s.together(newRounds, func(string) {}, func(reg *registry.Registry, path string) {
+	s.together(s.mode.rounds(newRounds), func(string) {}, func(reg *registry.Registry, path string) {
 		revision, err := reg.Revision(s.T().Context())
 		s.Require().NoError(err)
 		s.Require().EqualValues(processes, revision)
@@ -37,7 +37,7 @@ func (s *processSuite) TestProcessesThatOpenANewFileTogetherAllSucceed() {
 }
 
 func (s *processSuite) TestProcessesThatMigrateAnOxideKFileTogetherAllSucceed() {
-	s.together(oxideRounds, func(path string) { copyFile(s.T(), oxidePlain, path) },
+	s.together(s.mode.rounds(oxideRounds), s.oxideFile,
 		func(reg *registry.Registry, path string) {
 			modules, err := reg.ListModules(s.T().Context())
 			s.Require().NoError(err)
@@ -130,7 +130,7 @@ func (s *processSuite) TestAMigrationThatIsKilledLosesNothing() {
 
 	// How long a migration takes here and now, so that the kills fall into it.
 	path := s.file("measured.db")
-	copyFile(s.T(), oxidePlain, path)
+	s.oxideFile(path)
 	c := startRole(s.T(), "migrate", s.mode.name, path)
 	s.Require().Equal("ready", c.hear())
 	began := time.Now()
@@ -140,9 +140,9 @@ func (s *processSuite) TestAMigrationThatIsKilledLosesNothing() {
 	c.wait()
 
 	versions := map[bool]int{}
-	for round := range killedRounds {
+	for round := range s.mode.rounds(killedRounds) {
 		path := s.file(fmt.Sprintf("%d.db", round))
-		copyFile(s.T(), oxidePlain, path)
+		s.oxideFile(path)
 		c := startRole(s.T(), "migrate", s.mode.name, path)
 		s.Require().Equal("ready", c.hear())
 		c.say("go")
@@ -157,13 +157,13 @@ func (s *processSuite) TestAMigrationThatIsKilledLosesNothing() {
 				copyFile(s.T(), path+suffix, copied+suffix)
 			}
 		}
-		requireOxideContent(s.T(), copied)
+		s.requireOxideFile(copied)
 		versions[len(sqliteRows(s.T(), copied, "SELECT 1 FROM sqlite_schema WHERE name = 'migrations'")) > 0]++
 		reg := s.open(path)
-		requireOxideContent(s.T(), path)
+		s.requireOxideFile(path)
 		revision, err := reg.Revision(s.T().Context())
 		s.Require().NoError(err)
-		s.Require().EqualValues(19, revision) // 6 modules and 13 config entries
+		s.Require().EqualValues(s.oxideFileRows(), revision)
 		s.Require().NoError(reg.Close())
 		s.Require().NoError(os.Remove(path))
 	}

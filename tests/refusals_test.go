@@ -212,9 +212,11 @@ func (s *refusalSuite) TestDamagedSchemas() {
 		"config has a unique index": {"CREATE UNIQUE INDEX stranger ON config (value)", "config"},
 		"ledger without a number":   {"UPDATE migrations SET number = 'two' WHERE number = 2", "migrations"},
 		"ledger lacks a column":     {"ALTER TABLE migrations RENAME COLUMN checksum TO sum", "migrations"},
+		"keyset has a new column":   {"ALTER TABLE keyset ADD COLUMN owner TEXT", "keyset"},
+		"keyset lacks a column":     {"ALTER TABLE keyset RENAME COLUMN scrub TO scrubbed", "keyset"},
 		"ledger has a new column":   {"ALTER TABLE migrations ADD COLUMN owner TEXT", "migrations"},
 	}
-	for _, table := range []string{"modules", "config", "changes", "registry", "migrations"} {
+	for _, table := range []string{"modules", "config", "changes", "registry", "migrations", "keyset"} {
 		damages["no table "+table] = damage{"DROP TABLE " + table, table}
 		damages["foreign trigger on "+table] = damage{fmt.Sprintf(
 			"CREATE TRIGGER stranger AFTER INSERT ON %s BEGIN SELECT 1; END", table), "stranger"}

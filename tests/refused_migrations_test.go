@@ -63,7 +63,7 @@ func (s *refusalSuite) TestMigrationsThatChanged() {
 
 func (s *refusalSuite) TestReadOnlyDoesNotMigrate() {
 	path := s.file("x.db")
-	copyFile(s.T(), oxidePlain, path)
+	s.oxideFile(path)
 	before := folder(s.T(), s.dir)
 	_, err := s.tryOpen(path, registry.WithReadOnly())
 	s.Require().ErrorIs(err, registry.ErrOldSchema)

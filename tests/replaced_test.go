@@ -41,7 +41,7 @@ func (s *refusalSuite) TestAFileThatIsPutInItsPlaceMeanwhileStaysAsItIs() {
 		s.Require().NoError(<-stopped)
 	}()
 	opened, refused := 0, 0
-	for range 300 {
+	for range s.mode.rounds(300) {
 		reg, err := s.tryOpen(filepath.Join(s.file("link"), "x.db"))
 		switch {
 		case err == nil:

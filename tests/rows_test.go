@@ -3,6 +3,7 @@ package tests
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -60,9 +61,16 @@ func (s *rowSuite) text(reg *registry.Registry, query string, args ...any) strin
 	return text
 }
 
-// stored is a config value as the file holds it.
+// stored is the JSON that the file holds for a key: as it is, or encrypted.
 func (s *rowSuite) stored(reg *registry.Registry, key string) string {
-	return s.text(reg, "SELECT value FROM config WHERE key = ?", key)
+	text := s.text(reg, "SELECT value FROM config WHERE key = ?", key)
+	if !s.mode.encrypted() {
+		return text
+	}
+	s.Require().Regexp(`^enc:v1:[0-9a-f]{8}:[A-Za-z0-9_-]+$`, text)
+	value, err := registry.Get[json.RawMessage](s.T().Context(), reg, key)
+	s.Require().NoError(err)
+	return string(value)
 }
 
 // row is a row of modules or config.
@@ -72,7 +80,7 @@ type row struct {
 
 // content is what a row holds.
 type content struct {
-	text     string // the config value, or the module's state
+	text     string // the config value as the file holds it, or the module's state
 	revision int64
 }
 

@@ -61,72 +61,12 @@ func (s *transactionEndSuite) TestATxIsOverWithItsCallback() {
 	s.only("held")
 }
 
-// openers leave rows open on a transaction, each in a way of its own.
-func openers() map[string]func(ctx context.Context, tx *registry.Tx) error {
-	const query = "SELECT key FROM config"
-	const returning = `INSERT INTO config (key, value, updated_at) VALUES ('r1', '1', '2026-01-01T00:00:00Z'),
-('r2', '1', '2026-01-01T00:00:00Z') ON CONFLICT (key) DO UPDATE SET value = excluded.value RETURNING key`
-	return map[string]func(ctx context.Context, tx *registry.Tx) error{
-		"the callback's context": func(ctx context.Context, tx *registry.Tx) error {
-			rows, err := tx.QueryContext(ctx, query)
-			return first(rows, err)
-		},
-		"the background": func(_ context.Context, tx *registry.Tx) error {
-			rows, err := tx.QueryContext(context.Background(), query)
-			return first(rows, err)
-		},
-		"a context without an end": func(ctx context.Context, tx *registry.Tx) error {
-			rows, err := tx.QueryContext(context.WithoutCancel(ctx), query)
-			return first(rows, err)
-		},
-		"a row that is not scanned": func(_ context.Context, tx *registry.Tx) error {
-			return tx.QueryRowContext(context.Background(), query).Err()
-		},
-		"a prepared statement": func(ctx context.Context, tx *registry.Tx) error {
-			stmt, err := tx.PrepareContext(ctx, query)
-			if err != nil {
-				return err
-			}
-			rows, err := stmt.QueryContext(context.Background())
-			return first(rows, err)
-		},
-		"a statement that writes": func(ctx context.Context, tx *registry.Tx) error {
-			if _, err := tx.SetConfig(ctx, "before", 1); errors.Is(err, registry.ErrReadOnly) {
-				return nil // a View has no such statements
-			}
-			rows, err := tx.QueryContext(context.Background(), returning)
-			return first(rows, err)
-		},
-		"an interrupt beside them": func(ctx context.Context, tx *registry.Tx) error {
-			rows, err := tx.QueryContext(ctx, query)
-			if err := first(rows, err); err != nil {
-				return err
-			}
-			short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-			defer cancel()
-			var n int
-			if err := tx.QueryRowContext(short, slowQuery).Scan(&n); !errors.Is(err, context.DeadlineExceeded) {
-				return fmt.Errorf("not interrupted: %w", err)
-			}
-			return nil
-		},
-	}
-}
-
-// first steps to the first row, and leaves the rows open.
-func first(rows *sql.Rows, err error) error {
-	if err == nil && !rows.Next() {
-		err = errors.Join(errors.New("no row"), rows.Err())
-	}
-	return err
-}
-
 func (s *transactionEndSuite) TestRowsThatWereLeftOpenBlockNobody() {
 	s.fill(s.reg)
 	_, err := s.reg.SetConfig(s.T().Context(), "held/2", 1) // two rows: the second is never read
 	s.Require().NoError(err)
 	own := errors.New("own")
-	for name, open := range openers() {
+	for name, open := range s.openers(s.reg) {
 		for _, result := range []error{nil, own} {
 			callback := func(ctx context.Context, tx *registry.Tx) error {
 				s.NoError(open(ctx, tx), name)
@@ -160,13 +100,14 @@ func (s *transactionEndSuite) TestRowsThatWereLeftOpenReadNoFurther() {
 
 func (s *transactionEndSuite) TestAPreparedStatementEndsWithItsTransaction() {
 	var stmt *sql.Stmt
+	text := sealed(s.T(), s.reg, "prepared", "1")
 	s.Require().NoError(s.reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) (err error) {
 		stmt, err = tx.PrepareContext(ctx, insertRow)
 		s.Require().NoError(err)
-		_, err = stmt.ExecContext(ctx, "prepared")
+		_, err = stmt.ExecContext(ctx, "prepared", text)
 		return err
 	}))
-	_, err := stmt.ExecContext(s.T().Context(), "late")
+	_, err := stmt.ExecContext(s.T().Context(), "late", text)
 	s.Require().Error(err)
 	s.only("prepared")
 }
@@ -175,6 +116,7 @@ func (s *transactionEndSuite) TestAPreparedStatementEndsWithItsTransaction() {
 // while the callback returns an error: whatever they wrote must be gone with it.
 func (s *transactionEndSuite) TestNothingSlipsOutOfATransactionThatReturns() {
 	own := errors.New("own")
+	text := sealed(s.T(), s.reg, "any", "1") // no guard looks further than at its marker
 	for range 20 {
 		var writers sync.WaitGroup
 		err := s.reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
@@ -183,10 +125,12 @@ func (s *transactionEndSuite) TestNothingSlipsOutOfATransactionThatReturns() {
 			var started sync.WaitGroup
 			outer := s.T().Context()
 			for worker, write := range []func(key string) error{
-				func(key string) error { _, err := stmt.ExecContext(outer, key); return err },
-				func(key string) error { _, err := tx.ExecContext(outer, insertRow, key); return err },
+				func(key string) error { _, err := stmt.ExecContext(outer, key, text); return err },
+				func(key string) error { _, err := tx.ExecContext(outer, insertRow, key, text); return err },
 				func(key string) error { _, err := tx.SetConfig(outer, key, 1); return err },
-				func(key string) error { return tx.QueryRowContext(outer, insertRow+" RETURNING key", key).Scan(&key) },
+				func(key string) error {
+					return tx.QueryRowContext(outer, insertRow+" RETURNING key", key, text).Scan(&key)
+				},
 			} {
 				started.Add(1)
 				writers.Go(func() {
@@ -212,16 +156,17 @@ func (s *transactionEndSuite) TestNothingSlipsOutOfATransactionThatReturns() {
 }
 
 func (s *transactionEndSuite) TestSQLThatEndsTheTransactionUndoesIt() {
+	slipped, first := sealed(s.T(), s.reg, "slipped", "1"), sealed(s.T(), s.reg, "first", "1")
 	for name, text := range map[string]string{
 		"COMMIT":                   "COMMIT",
 		"END":                      "END",
 		"ROLLBACK":                 "ROLLBACK",
 		"a new one":                "ROLLBACK; BEGIN",
-		"a new one with a write":   "ROLLBACK; BEGIN IMMEDIATE; " + strings.Replace(insertRow, "?", "'slipped'", 1),
+		"a new one with a write":   "ROLLBACK; BEGIN IMMEDIATE; " + inserting("slipped", slipped),
 		"a commit and a new one":   "COMMIT; BEGIN IMMEDIATE",
-		"a write behind it":        "ROLLBACK; " + strings.Replace(insertRow, "?", "'slipped'", 1),
-		"a write behind a COMMIT":  "COMMIT; " + strings.Replace(insertRow, "?", "'slipped'", 1),
-		"a conflict that rolls it": strings.Replace(strings.Replace(insertRow, "?", "'first'", 1), "INSERT", "INSERT OR ROLLBACK", 1),
+		"a write behind it":        "ROLLBACK; " + inserting("slipped", slipped),
+		"a write behind a COMMIT":  "COMMIT; " + inserting("slipped", slipped),
+		"a conflict that rolls it": strings.Replace(inserting("first", first), "INSERT", "INSERT OR ROLLBACK", 1),
 	} {
 		s.soon(func() {
 			err := s.reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
@@ -230,7 +175,7 @@ func (s *transactionEndSuite) TestSQLThatEndsTheTransactionUndoesIt() {
 				stmt, err := tx.PrepareContext(ctx, insertRow)
 				s.NoError(err)
 				_, _ = tx.ExecContext(ctx, text)
-				_, _ = stmt.ExecContext(ctx, "slipped")
+				_, _ = stmt.ExecContext(ctx, "slipped", slipped)
 				calls := append(s.reads(tx), s.writes(tx)...)
 				for _, c := range append(calls, s.statements(tx)...) {
 					s.ErrorIs(c.run(ctx), registry.ErrTxDone, "%s, then %s", name, c.name)
@@ -246,9 +191,10 @@ func (s *transactionEndSuite) TestSQLThatEndsTheTransactionUndoesIt() {
 }
 
 func (s *transactionEndSuite) TestSavepointsAreTheCallersOwn() {
+	undone := sealed(s.T(), s.reg, "undone", "1")
 	s.Require().NoError(s.reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
 		for _, text := range []string{
-			"SAVEPOINT a", strings.Replace(insertRow, "?", "'undone'", 1), "ROLLBACK TO a", "RELEASE a",
+			"SAVEPOINT a", inserting("undone", undone), "ROLLBACK TO a", "RELEASE a",
 		} {
 			_, err := tx.ExecContext(ctx, text)
 			s.Require().NoError(err, text)
@@ -260,6 +206,7 @@ func (s *transactionEndSuite) TestSavepointsAreTheCallersOwn() {
 }
 
 func (s *transactionEndSuite) TestAnInterruptedWriteEndsTheTransaction() {
+	text := sealed(s.T(), s.reg, "any", "1")
 	err := s.reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
 		_, err := tx.SetConfig(ctx, "before", 1)
 		s.Require().NoError(err)
@@ -267,13 +214,13 @@ func (s *transactionEndSuite) TestAnInterruptedWriteEndsTheTransaction() {
 		s.Require().NoError(err)
 		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		defer cancel()
-		_, err = tx.ExecContext(short, slowInsert)
+		_, err = tx.ExecContext(short, slowInsert, text)
 		s.Require().ErrorIs(err, context.DeadlineExceeded)
 		_, err = tx.SetConfig(ctx, "after", 1)
 		s.Require().ErrorIs(err, registry.ErrTxDone)
-		_, err = tx.ExecContext(ctx, insertRow, "after")
+		_, err = tx.ExecContext(ctx, insertRow, "after", text)
 		s.Require().ErrorIs(err, registry.ErrTxDone)
-		_, err = stmt.ExecContext(ctx, "after")
+		_, err = stmt.ExecContext(ctx, "after", text)
 		s.Require().Error(err)
 		return nil
 	})
@@ -299,7 +246,7 @@ func (s *transactionEndSuite) TestGeneratedQueriesShareTheTransaction() {
 		s.fill(tx)
 		value, err := db.New().GetConfigValue(ctx, tx, "held")
 		s.Require().NoError(err)
-		s.Require().Equal("1", value)
+		s.Require().Equal(!s.mode.encrypted(), value == "1", "SQL sees what the file holds")
 		removed, err := db.New().DeleteConfig(ctx, tx, "held")
 		s.Require().NoError(err)
 		s.Require().EqualValues(1, removed)

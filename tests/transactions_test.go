@@ -29,9 +29,10 @@ func (s *transactionsSuite) absent(key string) {
 
 func (s *transactionsSuite) TestUpdateCommitsWhatItWrote() {
 	ctx := s.T().Context()
+	text := sealed(s.T(), s.reg, "raw", "1")
 	s.Require().NoError(s.reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
 		s.fill(tx)
-		_, err := tx.ExecContext(ctx, insertRow, "raw")
+		_, err := tx.ExecContext(ctx, insertRow, "raw", text)
 		return err
 	}))
 	for _, key := range []string{"held", "raw"} {
@@ -220,10 +221,10 @@ func (s *transactionsSuite) TestViewDoesNotWrite() {
 		for _, c := range s.writes(tx) {
 			s.Require().ErrorIs(c.run(ctx), registry.ErrReadOnly, c.name)
 		}
-		_, err := tx.ExecContext(ctx, insertRow, "raw")
+		_, err := tx.ExecContext(ctx, insertRow, "raw", "1")
 		s.Require().ErrorIs(err, registry.ErrReadOnly)
 		var key string
-		err = tx.QueryRowContext(ctx, insertRow+" RETURNING key", "raw").Scan(&key)
+		err = tx.QueryRowContext(ctx, insertRow+" RETURNING key", "raw", "1").Scan(&key)
 		s.Require().ErrorIs(err, registry.ErrReadOnly)
 		for _, c := range append(s.reads(tx), s.statements(tx)...) {
 			s.Require().NoError(c.run(ctx), c.name)

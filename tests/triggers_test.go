@@ -2,7 +2,9 @@ package tests
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,10 +18,62 @@ func TestTriggers(t *testing.T) {
 
 // triggerSuite is about changes that somebody makes with SQL of their own: whatever the statement, each row that it
 // changes gets the next revision and one row in the log, or the statement is refused and leaves no trace.
-type triggerSuite struct{ rowSuite }
+type triggerSuite struct {
+	rowSuite
+	whole string // a file with what the statements start from
+}
+
+// SetupSuite makes that file.
+func (s *triggerSuite) SetupSuite() {
+	if s.mode.memory {
+		return
+	}
+	s.whole = filepath.Join(s.T().TempDir(), "whole.db")
+	reg, err := s.mode.open(s.T().Context(), s.whole)
+	s.Require().NoError(err)
+	s.plant(reg)
+	s.Require().NoError(reg.Close())
+}
+
+// plant writes what the statements start from.
+func (s *triggerSuite) plant(reg *registry.Registry) {
+	for i, key := range []string{"a", "b", "c"} {
+		s.Require().NoError(s.exec(reg, s.filled(reg, fmt.Sprintf(
+			"INSERT INTO config (key, value, updated_at) VALUES ('%s', @v'%d', @at)", key, i+1))))
+	}
+	s.addModules(reg)
+}
+
+// planted is a registry of its own that starts with that.
+func (s *triggerSuite) planted() (*registry.Registry, string) {
+	path := s.mode.path(s.T())
+	if !s.mode.memory {
+		copyFile(s.T(), s.whole, path)
+	}
+	reg, err := s.mode.open(s.T().Context(), path)
+	s.Require().NoError(err)
+	if s.mode.memory {
+		s.plant(reg)
+	}
+	return reg, path
+}
+
+// filled is SQL with the time and the values in it.
+func (s *triggerSuite) filled(reg *registry.Registry, sql string) string {
+	return strings.NewReplacer("@at", "'2026-05-20T12:34:56.000000000+00:00'", "@v'", "'"+s.marker(reg)).Replace(sql)
+}
+
+// marker is what the values of a registry start with: nothing, where they are not encrypted.
+func (s *triggerSuite) marker(reg *registry.Registry) (marker string) {
+	if s.mode.encrypted() {
+		marker = s.text(reg, "SELECT marker FROM keyset")
+	}
+	return marker
+}
 
 // statement is one such statement, run on a registry that holds the config entries a, b and c (1, 2 and 3) and the
-// modules m and n (both loaded). @at stands for a time.
+// modules m and n (both loaded). @at stands for a time, and @v'4' for the value 4: in an encrypted registry a text that
+// starts as the values do that are encrypted under its primary key. No guard looks any further.
 type statement struct {
 	sql   string
 	steps []step // the row changes that it makes, in whatever order
@@ -38,12 +92,18 @@ func putModule(id, text string) step { return step{"put", "module", id, text} }
 func delModule(id string) step       { return step{"delete", "module", id, ""} }
 func putOther(key string) step       { return step{"put", "own", key, ""} }
 
+// prepare writes the same with values that can be read.
 func (s *triggerSuite) prepare(reg *registry.Registry) {
 	ctx := s.T().Context()
 	for i, key := range []string{"a", "b", "c"} {
 		_, err := reg.SetConfig(ctx, key, i+1)
 		s.Require().NoError(err)
 	}
+	s.addModules(reg)
+}
+
+func (s *triggerSuite) addModules(reg *registry.Registry) {
+	ctx := s.T().Context()
 	for _, id := range []string{"m", "n"} {
 		_, err := reg.UpsertModule(ctx, registry.ModuleMetadata{ID: id, Kind: registry.KindWasm}, registry.StateLoaded)
 		s.Require().NoError(err)
@@ -80,10 +140,14 @@ func (s *triggerSuite) asAnotherProgram(params string) runner {
 }
 
 func (s *triggerSuite) TestEveryStatementKeepsRevisionsRight() {
-	for _, c := range slices.Concat(configStatements, moduleStatements, logStatements) {
+	statements := configStatements
+	if !s.mode.origin {
+		statements = slices.Concat(configStatements, moduleStatements, logStatements)
+	}
+	for _, c := range statements {
 		s.Run(c.sql, func() {
 			s.Run("in an Update", func() { s.check(c, c.steps, s.inUpdate) })
-			if s.mode.memory {
+			if s.mode.memory || s.mode.origin {
 				return
 			}
 			s.Run("by another program", func() { s.check(c, c.steps, s.asAnotherProgram("")) })
@@ -100,10 +164,10 @@ func (s *triggerSuite) TestEveryStatementKeepsRevisionsRight() {
 
 // check runs a statement on a registry of its own, and holds what became of the rows against a model.
 func (s *triggerSuite) check(c statement, steps []step, run runner) {
-	reg, path := s.freshAt()
-	s.prepare(reg)
+	reg, path := s.planted()
+	defer s.close(reg)
 	before := s.rows(reg)
-	affected, err := run(reg, path, strings.ReplaceAll(c.sql, "@at", "'2026-05-20T12:34:56.000000000+00:00'"))
+	affected, err := run(reg, path, s.filled(reg, c.sql))
 	if c.fails {
 		s.Require().Error(err)
 	} else {
@@ -117,7 +181,7 @@ func (s *triggerSuite) check(c statement, steps []step, run runner) {
 	// The log is what it was and one row for each step. In which order a statement changes its rows is SQLite's business.
 	s.Require().Len(after.log, len(before.log)+len(steps))
 	s.Require().Equal(before.log, after.log[:len(before.log)])
-	want := maps.Clone(before.held)
+	want, marker := maps.Clone(before.held), s.marker(reg)
 	left := slices.Clone(steps)
 	for i, logged := range after.log[len(before.log):] {
 		s.Require().EqualValues(len(before.log)+i+1, logged.revision)
@@ -128,7 +192,9 @@ func (s *triggerSuite) check(c statement, steps []step, run runner) {
 		switch where := (row{logged.subject, logged.key}); {
 		case logged.op == "delete":
 			delete(want, where)
-		case logged.subject == "config" || logged.subject == "module":
+		case logged.subject == "config":
+			want[where] = content{marker + left[at].text, logged.revision}
+		case logged.subject == "module":
 			want[where] = content{left[at].text, logged.revision}
 		}
 		left = slices.Delete(left, at, at+1)
@@ -138,6 +204,18 @@ func (s *triggerSuite) check(c statement, steps []step, run runner) {
 	current, err := reg.Revision(s.T().Context())
 	s.Require().NoError(err)
 	s.Require().EqualValues(len(after.log), current)
+}
+
+// close verifies a registry and closes it. Values that no key opens are no surprise here.
+func (s *triggerSuite) close(reg *registry.Registry) {
+	report, err := reg.Verify(s.T().Context())
+	if !s.mode.encrypted() {
+		s.Require().NoError(err, "%v", report.Problems)
+	}
+	for _, problem := range report.Problems {
+		s.Require().True(strings.HasPrefix(problem.Text, registry.ErrTampered.Error()), "%s", problem)
+	}
+	s.Require().NoError(reg.Close())
 }
 
 func (s *triggerSuite) TestRefusedStatementLeavesTheTransactionStanding() {
@@ -189,15 +267,16 @@ func (s *triggerSuite) TestVacuumChangesNothing() {
 		_, err := s.raw(s.path, "").Exec("VACUUM")
 		s.Require().NoError(err)
 	})
-	s.Require().NoError(s.exec(s.reg, "UPDATE config SET value = 'true'"))
-	s.Require().Equal(content{"true", 8}, s.rows(s.reg).held[row{"config", "c"}])
+	text := sealed(s.T(), s.reg, "c", "true")
+	s.Require().NoError(s.exec(s.reg, "UPDATE config SET value = ? WHERE key = 'c'", text))
+	s.Require().Equal(content{text, 7}, s.rows(s.reg).held[row{"config", "c"}])
 }
 
 // Triggers of the log see to it that it is compacted by whoever writes.
 func (s *triggerSuite) TestOthersWritesCompactTheLogToo() {
 	reg := s.fresh(registry.WithLogLimit(10))
-	s.Require().NoError(s.exec(reg, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
-		INSERT INTO config (key, value, updated_at) SELECT 'k' || i, i, '2026-05-20T12:34:56Z' FROM n`))
+	s.Require().NoError(s.exec(reg, s.filled(reg, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+		INSERT INTO config (key, value, updated_at) SELECT 'k' || i, @v'' || i, @at FROM n`)))
 	log := s.rows(reg).log
 	s.Require().LessOrEqual(len(log), 73)
 	s.Require().EqualValues(1000, log[len(log)-1].revision)

@@ -14,12 +14,22 @@ func TestVerify(t *testing.T) {
 	runInFileModes(t, func() *verifySuite { return &verifySuite{} })
 }
 
-type verifySuite struct{ fileSuite }
+type verifySuite struct {
+	fileSuite
+	whole string // a filled registry
+}
+
+// SetupSuite makes it.
+func (s *verifySuite) SetupSuite() {
+	s.dir = s.T().TempDir()
+	s.whole = s.create("whole.db", registry.WithMigrations("notes", notesV1))
+}
 
 // requireFound opens a filled registry, damages it behind its back, and fails unless Verify finds that and nothing else.
 func (s *verifySuite) requireFound(subject, key string, damage ...string) {
 	s.T().Helper()
-	path := s.create("x.db", registry.WithMigrations("notes", notesV1))
+	path := s.file("x.db")
+	copyFile(s.T(), s.whole, path)
 	reg, err := s.tryOpen(path, registry.WithMigrations("notes", notesV1))
 	s.Require().NoError(err)
 	defer reg.Close()
@@ -116,7 +126,7 @@ func (s *verifySuite) TestModules() {
 
 func (s *verifySuite) TestTheDatabase() {
 	for name, damage := range map[string][]string{
-		"a hole in the change log":     {"UPDATE config SET value = '8' WHERE key = 'api/endpoint'", "DELETE FROM changes WHERE revision = 3"},
+		"a hole in the change log":     {"UPDATE modules SET name = 'x' WHERE id = 'oxide-mirror'", "DELETE FROM changes WHERE revision = 2"},
 		"a dropped trigger":            {"DROP TRIGGER config_delete"},
 		"a foreign trigger":            {"CREATE TRIGGER stranger AFTER INSERT ON config BEGIN SELECT 1; END"},
 		"a unique index":               {"CREATE UNIQUE INDEX stranger ON config (value)"},
@@ -155,8 +165,8 @@ func (s *verifySuite) TestNoReportHoldsAValue() {
 	reg, err := s.tryOpen(path)
 	s.Require().NoError(err)
 	defer reg.Close()
-	sqliteExec(s.T(), path, "UPDATE config SET value = 'hunter2' WHERE key = 'greeting'",
-		"UPDATE config SET value = '{\"password\": \"hunter2' WHERE key = 'max_threads'")
+	s.damage(path, []string{"UPDATE config SET value = 'hunter2' WHERE key = 'greeting'",
+		"UPDATE config SET value = '{\"password\": \"hunter2' WHERE key = 'max_threads'"})
 	report, err := reg.Verify(s.T().Context())
 	s.Require().ErrorIs(err, registry.ErrCorrupt)
 	s.Require().Len(report.Problems, 2)
@@ -179,13 +189,25 @@ func (s *verifySuite) TestKeysAndValuesThatAreNoText() {
 				reg, err := s.tryOpen(s.create("x.db"))
 				s.Require().NoError(err)
 				defer reg.Close()
-				const rows = `INSERT INTO config (key, value, updated_at)
+				s.Require().NoError(reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
+					for i := range texts {
+						if _, err := tx.SetConfig(ctx, fmt.Sprintf("b%05d", i), i); err != nil {
+							return err
+						}
+					}
+					return nil
+				}))
+				s.damage(s.file("x.db"), []string{fmt.Sprintf(`INSERT INTO config (key, value, updated_at)
 					WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
-					SELECT CAST(printf('b%%05d', i) AS %s), '1', '2026-01-01T00:00:00Z' FROM n LIMIT %[1]d`
-				s.damage(s.file("x.db"), []string{fmt.Sprintf(rows, texts, "TEXT"), fmt.Sprintf(rows, blobs, "BLOB")})
+					SELECT CAST(printf('c%%05d', i) AS BLOB), '1', '2026-01-01T00:00:00Z' FROM n`, blobs)})
 				report, err := reg.Verify(s.T().Context())
 				s.Require().ErrorIs(err, registry.ErrCorrupt)
-				s.Require().Len(report.Problems, blobs)
+				found := map[string]bool{}
+				for _, problem := range report.Problems { // in an encrypted registry the value is one too
+					s.Require().True(strings.HasPrefix(problem.Key, "c"), "%s", problem)
+					found[problem.Key] = true
+				}
+				s.Require().Len(found, blobs)
 			})
 		}
 	}

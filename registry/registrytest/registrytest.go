@@ -2,9 +2,11 @@ package registrytest
 
 import (
 	"context"
+	"crypto/rand"
 	"path/filepath"
 	"testing"
 
+	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
 
@@ -13,8 +15,28 @@ import (
 // that.
 func Open(t testing.TB, opts ...registry.Option) *registry.Registry {
 	t.Helper()
+	return open(t, registry.Open, opts)
+}
+
+// OpenEncrypted is Open with a registry that is encrypted, under a random key-encryption key of its own. Each value is
+// decrypted at the end: one that was not encrypted for its place fails t.
+func OpenEncrypted(t testing.TB, opts ...registry.Option) *registry.Registry {
+	t.Helper()
+	key := make([]byte, keyset.RawKeySize)
+	_, _ = rand.Read(key) // never fails (crypto/rand)
+	kek := keyset.RawKey(key)
+	return open(t, func(ctx context.Context, path string, opts ...registry.Option) (*registry.Registry, error) {
+		return registry.OpenEncrypted(ctx, path, kek, opts...)
+	}, opts)
+}
+
+// opener is registry.Open, or the like.
+type opener func(ctx context.Context, path string, opts ...registry.Option) (*registry.Registry, error)
+
+func open(t testing.TB, opener opener, opts []registry.Option) *registry.Registry {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "registry.db")
-	reg, err := registry.Open(context.Background(), path, opts...)
+	reg, err := opener(context.Background(), path, opts...)
 	if err != nil {
 		t.Fatalf("registrytest: %v", err)
 	}
@@ -22,14 +44,14 @@ func Open(t testing.TB, opts ...registry.Option) *registry.Registry {
 		if err := reg.Close(); err != nil {
 			t.Errorf("registrytest: %v", err)
 		}
-		verify(t, path, opts)
+		verify(t, path, opener, opts)
 	})
 	return reg
 }
 
-func verify(t testing.TB, path string, opts []registry.Option) {
+func verify(t testing.TB, path string, opener opener, opts []registry.Option) {
 	t.Helper()
-	reg, err := registry.Open(context.Background(), path, append(opts[:len(opts):len(opts)], registry.WithMustExist())...)
+	reg, err := opener(context.Background(), path, append(opts[:len(opts):len(opts)], registry.WithMustExist())...)
 	if err != nil {
 		t.Errorf("registrytest: reopen: %v", err)
 		return
