@@ -235,14 +235,14 @@ const listStaleConfig = `-- name: ListStaleConfig :many
 SELECT key, CAST(octet_length(value) AS INTEGER) AS size,
        CAST(CASE WHEN octet_length(value) <= CAST(?1 AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
 FROM config
-WHERE key > ?2 AND typeof(key) = 'text' AND substr(value, 1, 16) <> ?3
+WHERE key >= ?2 AND typeof(key) = 'text' AND substr(value, 1, 16) <> ?3
 ORDER BY key
 LIMIT ?4
 `
 
 type ListStaleConfigParams struct {
 	MaxValue int64
-	After    string
+	First    string
 	Marker   string
 	PageSize int64
 }
@@ -259,7 +259,7 @@ type ListStaleConfigRow struct {
 func (q *Queries) ListStaleConfig(ctx context.Context, db DBTX, arg ListStaleConfigParams) ([]ListStaleConfigRow, error) {
 	rows, err := db.QueryContext(ctx, listStaleConfig,
 		arg.MaxValue,
-		arg.After,
+		arg.First,
 		arg.Marker,
 		arg.PageSize,
 	)

@@ -10,11 +10,11 @@ import (
 )
 
 const clearScrub = `-- name: ClearScrub :exec
-UPDATE keyset SET scrub = 0 WHERE one = 1
+UPDATE keyset SET scrub = 0 WHERE one = 1 AND wrapped = ?1
 `
 
-func (q *Queries) ClearScrub(ctx context.Context, db DBTX) error {
-	_, err := db.ExecContext(ctx, clearScrub)
+func (q *Queries) ClearScrub(ctx context.Context, db DBTX, wrapped []byte) error {
+	_, err := db.ExecContext(ctx, clearScrub, wrapped)
 	return err
 }
 

@@ -67,6 +67,16 @@ func (h *Handle) Primary() uint32 {
 	return 0 // no handle is made without one
 }
 
+// Template is the algorithm of the primary key.
+func (h *Handle) Template() Template {
+	for _, k := range h.keys {
+		if k.Primary {
+			return k.Template
+		}
+	}
+	return 0 // no handle is made without one
+}
+
 // Has reports whether there is a key of that id.
 func (h *Handle) Has(id uint32) bool {
 	return slices.ContainsFunc(h.keys, func(k Key) bool { return k.ID == id })

@@ -61,8 +61,9 @@ func PassphraseAtCost(passphrase string, cost kdf.Cost) KEK {
 	return newKEK(&passphraseSource{passphrase: passphrase, cost: cost})
 }
 
-// FromEnv is the Passphrase that an environment variable holds when the registry is opened: OXIDE_REGISTRY_KEY, or the one
-// that is named. One that is unset or empty is ErrKEK, and so is more than one name.
+// FromEnv is the Passphrase that an environment variable holds: OXIDE_REGISTRY_KEY, or the one that is named. It is read
+// when the KEK is used, by OpenEncrypted, Encrypt, Decrypt and Rewrap, and may be unset after that, so that no child process
+// inherits it. One that is unset or empty is ErrKEK, and so is more than one name.
 func FromEnv(name ...string) KEK {
 	s := &envSource{names: slices.Clone(name)}
 	if len(name) == 0 {
@@ -75,8 +76,10 @@ func FromEnv(name ...string) KEK {
 // copied.
 func RawKey(key []byte) KEK { return newKEK(&rawSource{key: bytes.Clone(key)}) }
 
-// AEAD is a KEK that lives somewhere else, in a KMS for example. The name is stored beside the keyset and must be the same
-// when the registry is opened: non-empty UTF-8, at most 1 KiB. a is called when a registry is opened, rotated or
+// AEAD is a KEK that lives somewhere else, in a KMS for example. The name is stored beside the keyset, where everybody can
+// read it, and must be the same when the registry is opened: non-empty UTF-8, at most 1 KiB, no secret. Whatever error
+// Decrypt returns makes the KEK a wrong one (ErrWrongKEK, registry.ErrWrongKey), also where a service is only down: that
+// error is wrapped, look for it with errors.Is. a is called when a registry is opened, rotated or
 // rewrapped and must be safe for concurrent use; while a new registry is made, and by Encrypt, it is called inside a
 // transaction that others wait for. A nil interface, and another name than that, are ErrKEK.
 func AEAD(name string, a Cipher) KEK { return newKEK(&aeadSource{name: name, cipher: a}) }
@@ -95,6 +98,21 @@ func (k KEK) Check() error {
 		return fmt.Errorf("%w: the zero value of keyset.KEK", ErrKEK)
 	}
 	return (*k.source).check()
+}
+
+// Resolve is k with what it is made of at hand: FromEnv's variable is read. ErrKEK where k is unusable.
+func (k KEK) Resolve() (KEK, error) {
+	if err := k.Check(); err != nil {
+		return KEK{}, err
+	}
+	if env, ok := (*k.source).(*envSource); ok {
+		p, err := env.passphrase()
+		if err != nil {
+			return KEK{}, err
+		}
+		return newKEK(p), nil
+	}
+	return k, nil
 }
 
 // String is the kind: a KEK's secret is never printed.
@@ -233,7 +251,7 @@ func (s *aeadSource) fresh() (string, Cipher, error) { return s.name, s.cipher, 
 
 func (s *aeadSource) stored(params string) (Cipher, error) {
 	if params != s.name {
-		return nil, fmt.Errorf("%w: it is wrapped by the AEAD %.100q, not by %.100q", ErrWrongKEK, params, s.name)
+		return nil, fmt.Errorf("%w: it is wrapped by the AEAD %.400q, not by %.400q", ErrWrongKEK, params, s.name)
 	}
 	return s.cipher, nil
 }

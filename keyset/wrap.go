@@ -74,8 +74,10 @@ func (w *Wrapper) Unwrap(ciphertext, associatedData []byte) (*Handle, error) {
 	switch {
 	case err != nil && tap.opened:
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
-	case err != nil:
+	case err != nil && w.kind == KindAEAD:
 		return nil, fmt.Errorf("%w: %w", ErrWrongKEK, tap.reason(err))
+	case err != nil: // a cipher of this package's only says once more that it does not open
+		return nil, ErrWrongKEK
 	}
 	return fromTink(h)
 }

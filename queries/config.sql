@@ -47,7 +47,7 @@ SELECT count(*) FROM config;
 SELECT key, CAST(octet_length(value) AS INTEGER) AS size,
        CAST(CASE WHEN octet_length(value) <= CAST(@max_value AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
 FROM config
-WHERE key > @after AND typeof(key) = 'text' AND substr(value, 1, 16) <> @marker
+WHERE key >= @first AND typeof(key) = 'text' AND substr(value, 1, 16) <> @marker
 ORDER BY key
 LIMIT @page_size;
 

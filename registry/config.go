@@ -210,7 +210,7 @@ func checkEncrypted(q db.DBTX, keyed bool) error {
 	_, err := readKeyset(q)
 	switch missing := errors.Is(err, sql.ErrNoRows); {
 	case err == nil && !keyed:
-		return ErrEncrypted
+		return errNoKey
 	case missing && keyed:
 		return ErrNotEncrypted
 	case missing:

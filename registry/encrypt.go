@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/oxide-k/stateregistry/db"
@@ -18,21 +19,21 @@ import (
 
 // EncryptReport is what Encrypt did.
 type EncryptReport struct {
-	Entries   int64 // config entries that are encrypted now
+	Entries   int64 // config entries that this call encrypted; 0 where it finished an earlier one
 	FromOxide int64 // those of them that oxide-k had encrypted
 }
 
-// Encrypt makes the registry at path, which must exist, an encrypted one: a plaintext registry, or a database of oxide-k's.
-// Each value must be JSON, or what oxide-k encrypted under the string that [WithOxideKey] gives. All values are encrypted
-// in one transaction, or none: where some are neither, each is an error of its own that names the key (ErrDecode; where
-// the text looks like oxide-k's also ErrWrongKey, or ErrEncrypted without WithOxideKey), and the file stays as it was.
-// Revisions stay; no watcher is woken. Other writers wait meanwhile. Registries that were opened before, by whatever
-// process, are without the key from then on: ErrEncrypted.
+// Encrypt makes the registry at path, which must exist, an encrypted one: a plaintext registry, or a database of
+// oxide-k's. Each value must be JSON, or what oxide-k encrypted under the string that [WithOxideKey] gives. All values
+// are encrypted in one transaction, or none ([WithProgress] tells how far it is): where some are neither, each is an
+// error of its own that names the key (ErrDecode; where the text looks like oxide-k's also ErrWrongKey, or ErrEncrypted
+// without WithOxideKey), and the file stays as it was. Revisions stay; no watcher is woken. Other writers wait
+// meanwhile. Registries that were opened before, by whatever process, are without the key from then on: ErrEncrypted.
 //
 // Then no plaintext is left in the file, its free pages or its WAL: the file is rewritten. Where other connections hold
 // that off for longer than WithLockTimeout it returns ErrBusy, the report, and a registry that is encrypted; calling it
-// again, or OpenEncrypted, finishes. Encrypting a registry that is encrypted already is ErrEncrypted, or ErrWrongKey with
-// another KEK. A file system may keep what it overwrites, and backups what they hold: docs/threat-model.md.
+// again, or OpenEncrypted, finishes. Encrypting a registry that is encrypted already is ErrEncrypted, or ErrWrongKey
+// with another KEK. A file system may keep what it overwrites, and backups what they hold: docs/threat-model.md.
 func Encrypt(ctx context.Context, path string, kek keyset.KEK, opts ...Option) (EncryptReport, error) {
 	var report EncryptReport
 	var opened *opening
@@ -89,7 +90,7 @@ func convert(ctx context.Context, path string, kek keyset.KEK, opts []Option, pl
 	if o.readOnly {
 		return invalid("a read-only registry cannot be encrypted or decrypted")
 	}
-	if err := kek.Check(); err != nil {
+	if kek, err = kek.Resolve(); err != nil {
 		return err
 	}
 	o.mustExist = true
@@ -146,7 +147,7 @@ func plaintext(text string, key *oxide.Key) (plain []byte, fromOxide bool, err e
 	case envelope.IsEncrypted(text):
 		return nil, false, fmt.Errorf("%w: %w: it was encrypted by another registry", ErrDecode, ErrEncrypted)
 	case oxide.LooksEncrypted(text) && key == nil:
-		return nil, false, fmt.Errorf("%w: %w: oxide-k seems to have encrypted it: its key is needed", ErrDecode, ErrEncrypted)
+		return nil, false, fmt.Errorf("%w: %w, as oxide-k does it: WithOxideKey is needed", ErrDecode, ErrEncrypted)
 	case oxide.LooksEncrypted(text):
 		return nil, false, fmt.Errorf("%w: %w: oxide-k's key does not open it", ErrDecode, ErrWrongKey)
 	}
@@ -221,9 +222,12 @@ func (r *opening) rewriteAll(
 				refuse(e.key, err)
 				continue
 			}
-			_, err = queries.ReencryptConfig(background, q, db.ReencryptConfigParams{Value: text, Key: e.key, OldValue: e.text})
+			rows, err := queries.ReencryptConfig(background, q, db.ReencryptConfigParams{Value: text, Key: e.key, OldValue: e.text})
 			if err != nil {
 				return err
+			}
+			if rows != 1 && !slices.Contains(untyped, e.key) {
+				refuse(e.key, fmt.Errorf("%w: the row is not found by its key", ErrCorrupt))
 			}
 		}
 		progress.add(len(entries))

@@ -13,15 +13,16 @@ import (
 )
 
 // OpenEncrypted opens the encrypted registry at path, as [Open] does, with the key-encryption key (KEK) that opens its
-// keyset. A registry that is new, or has no config entries yet, becomes encrypted: its values are from then on encrypted
-// in the file, each bound to its key, and the database itself refuses any other. Modules, the names of keys, times and
-// subsystems' tables are not encrypted.
+// keyset. A registry that is new, or has no config entries yet, becomes encrypted: its values are from then on
+// encrypted in the file, each bound to its key, and the database itself refuses any other. Modules, the names of keys,
+// times and subsystems' tables are not encrypted.
 //
 // Beside Open's errors it returns ErrWrongKey where the KEK does not open the keyset, or what is stored of that was
-// tampered with, before anything else is read; ErrNotEncrypted where the registry is not encrypted and has config entries
-// ([Encrypt] is how to make it so); ErrInvalid for an unusable KEK. A refused file stays as it was. Where an Encrypt was
-// interrupted before it had removed the last of the plaintext from the file, OpenEncrypted does that first, and returns
-// ErrBusy where other connections hold it off; read-only it leaves that to a writer.
+// tampered with, before anything else is read; ErrNotEncrypted where the registry is not encrypted and has config
+// entries ([Encrypt] is how to make it so); ErrInvalid, which wraps keyset.ErrKEK, for an unusable KEK. A refused file
+// stays as it was. Where an Encrypt was interrupted before it had removed the last of the plaintext from the file,
+// OpenEncrypted does that first, and returns ErrBusy where other connections hold it off; read-only it leaves that to a
+// writer.
 func OpenEncrypted(ctx context.Context, path string, kek keyset.KEK, opts ...Option) (*Registry, error) {
 	r, err := openEncrypted(ctx, path, kek, opts)
 	if err != nil {
@@ -35,7 +36,7 @@ func openEncrypted(ctx context.Context, path string, kek keyset.KEK, opts []Opti
 	if err != nil {
 		return nil, err
 	}
-	if err := kek.Check(); err != nil {
+	if kek, err = kek.Resolve(); err != nil {
 		return nil, err
 	}
 	var fresh *keyset.Wrapper
@@ -46,7 +47,9 @@ func openEncrypted(ctx context.Context, path string, kek keyset.KEK, opts []Opti
 			return err
 		case found.encrypted:
 			return fmt.Errorf("%w: %w: it has encrypted values, and no keyset that opens them", ErrWrongKey, ErrCorrupt)
-		case found.entries || o.opts.readOnly:
+		case found.entries:
+			return fmt.Errorf("%w and has config entries, which Encrypt would encrypt", ErrNotEncrypted)
+		case o.opts.readOnly:
 			return ErrNotEncrypted
 		}
 		if fresh == nil {
@@ -116,7 +119,11 @@ func (r *opening) createKeyset(q db.DBTX, w *keyset.Wrapper, scrub bool) (*keyri
 	if err != nil {
 		return nil, err
 	}
-	handle, err := keyset.New(r.opts.template)
+	template := keyset.XChaCha20Poly1305
+	if r.opts.template != nil {
+		template = *r.opts.template
+	}
+	handle, err := keyset.New(template)
 	if err != nil {
 		return nil, err
 	}
@@ -153,13 +160,14 @@ func (r *opening) unlock(ctx context.Context, writer *sql.DB) error {
 	if _, err := r.keys.load(row); err != nil || row.Scrub == 0 {
 		return err
 	}
-	return r.scrub(ctx, writer)
+	return r.scrub(ctx, writer, row.Wrapped)
 }
 
-// scrub removes what is left of plaintext from the file, and then the mark that says so.
-func (r *opening) scrub(ctx context.Context, writer *sql.DB) error {
+// scrub removes what is left of plaintext from the file, and then the mark that says so, unless it is another keyset's by
+// then.
+func (r *opening) scrub(ctx context.Context, writer *sql.DB, wrapped []byte) error {
 	if err := sqlite.Scrub(ctx, writer, r.location, r.wait); err != nil {
 		return fmt.Errorf("the values are encrypted, but plaintext may be left in the file until it can be rewritten: %w", err)
 	}
-	return r.queue.Do(ctx, func(conn *sql.Conn) error { return queries.ClearScrub(background, conn) })
+	return r.queue.Do(ctx, func(conn *sql.Conn) error { return queries.ClearScrub(background, conn, wrapped) })
 }

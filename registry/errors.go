@@ -28,7 +28,8 @@ var (
 	// ErrDecode: what is stored is not what the caller asked for, or is no known kind, state, time or JSON at all.
 	ErrDecode = errors.New("value cannot be decoded")
 	// ErrWrongKey: the key-encryption key does not open the registry's keyset. It is another one, or what is stored of the
-	// keyset was tampered with: there is no telling. Nothing else was read.
+	// keyset was tampered with: there is no telling. Nothing else was read. An error of a keyset.AEAD's own, such as that of
+	// a service that is down, is wrapped.
 	ErrWrongKey = errors.New("wrong key")
 	// ErrEncrypted: the registry is encrypted, and was opened without a key; or it is encrypted already.
 	ErrEncrypted = errors.New("it is encrypted")

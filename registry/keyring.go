@@ -29,13 +29,15 @@ type keyring struct {
 // locked is the keyring of whoever opened an encrypted registry without a key.
 var locked = &keyring{}
 
+var errNoKey = fmt.Errorf("%w, and was opened without its key", ErrEncrypted)
+
 // sealed is JSON as it is stored: encrypted under the primary key, for this row alone.
 func (k *keyring) sealed(key string, json []byte) (string, error) {
 	switch k {
 	case nil:
 		return string(json), nil
 	case locked:
-		return "", ErrEncrypted
+		return "", errNoKey
 	}
 	ciphertext, err := k.handle.Encrypt(json, envelope.Value(k.registryID, configTable, key, k.handle.Primary()))
 	if err != nil {
@@ -53,7 +55,7 @@ func (k *keyring) opened(key, text string) ([]byte, error) {
 		}
 		return []byte(text), nil
 	case locked:
-		return nil, ErrEncrypted
+		return nil, errNoKey
 	}
 	id, ciphertext, err := envelope.Open(text)
 	switch {
@@ -113,7 +115,14 @@ type secrets struct {
 	mu      sync.Mutex // held while a keyset is opened
 	kek     keyset.KEK
 	derived *keyset.Wrapper // the newest that the KEK was made ready for
+	// Keyrings that this process stored or replaced itself, and which the KEK may not open: the one that is being stored, or
+	// of which it is unknown whether it was; and the ones before it, which older snapshots still have.
+	pending  *keyring
+	replaced []*keyring // the last few
 }
+
+// maxReplaced is how many keysets may be stored while a caller goes from reading one to opening it.
+const maxReplaced = 8
 
 // load opens the keyset that is stored in row, or takes the one that is open already. ErrWrongKey where the KEK does not
 // open it, or it is not what was stored.
@@ -121,8 +130,10 @@ func (s *secrets) load(row db.GetKeysetRow) (*keyring, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	current := s.current.Load()
-	if current.isOf(row) {
-		return current, nil
+	for _, k := range append([]*keyring{current, s.pending}, s.replaced...) {
+		if k.isOf(row) {
+			return k, nil
+		}
 	}
 	k, err := s.open(row)
 	if err != nil {
@@ -159,10 +170,20 @@ func (s *secrets) open(row db.GetKeysetRow) (*keyring, error) {
 	return k, nil
 }
 
+// storing says that k is about to be stored: whoever reads it before adopt is called opens it all the same.
+func (s *secrets) storing(k *keyring) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending = k
+}
+
 // adopt makes k the current keyring, which this process stored itself, and kek what opens the ones to come.
 func (s *secrets) adopt(k *keyring, kek keyset.KEK) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kek, s.derived = kek, k.wrapper
+	s.replaced = append(s.replaced, s.current.Load())
+	s.replaced = s.replaced[max(0, len(s.replaced)-maxReplaced):]
+	s.pending = nil
 	s.current.Store(k)
 }

@@ -119,11 +119,7 @@ func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) erro
 			return err
 		}
 		r.queue = commit.NewQueue(writer, r.wait)
-		err = r.prepare(ctx, writer, status)
-		if err == nil {
-			return nil
-		}
-		if err = errors.Join(err, r.queue.Close()); !errors.Is(err, errReplaced) {
+		if err = r.prepareOrClose(ctx, writer, status); !errors.Is(err, errReplaced) {
 			return err
 		}
 		if looks == maxLooks {
@@ -165,11 +161,24 @@ func (r *opening) look(ctx context.Context, exists bool) (status migrate.Status,
 	return status, r.plan(r, found)
 }
 
+// prepareOrClose is prepare, and closes the queue where that did not succeed: a callback of the caller's may panic in it.
+func (r *opening) prepareOrClose(ctx context.Context, writer *sql.DB, status migrate.Status) (err error) {
+	prepared := false
+	defer func() {
+		if !prepared {
+			err = errors.Join(err, r.queue.Close())
+		}
+	}()
+	err = r.prepare(ctx, writer, status)
+	prepared = err == nil
+	return err
+}
+
 // prepare runs what is pending, in one transaction, and then switches to WAL: a migration that fails leaves an oxide-k
 // file as it was, to the byte. It stores the log's limit where that is another.
 func (r *opening) prepare(ctx context.Context, writer *sql.DB, status migrate.Status) error {
 	if status.New || len(status.Pending) > 0 || r.convert != nil {
-		if err := r.migrate(ctx, writer); err != nil {
+		if err := r.migrate(ctx, writer, status); err != nil {
 			return err
 		}
 	} else if err := r.checkWriter(ctx, writer, status.ID); err != nil {
@@ -214,7 +223,7 @@ func (r *opening) checkWriter(ctx context.Context, writer *sql.DB, id string) er
 	return nil
 }
 
-func (r *opening) migrate(ctx context.Context, writer *sql.DB) (err error) {
+func (r *opening) migrate(ctx context.Context, writer *sql.DB, looked migrate.Status) (err error) {
 	now, err := r.opts.now()
 	if err != nil {
 		return err
@@ -230,6 +239,9 @@ func (r *opening) migrate(ctx context.Context, writer *sql.DB) (err error) {
 		found, err := migrate.Apply(background, tx, r.opts.sets, now)
 		if err != nil {
 			return err
+		}
+		if found.New && !looked.New || looked.ID != "" && found.ID != looked.ID {
+			return errReplaced
 		}
 		if r.convert != nil {
 			if err := r.convert(ctx, tx, found); err != nil {

@@ -42,8 +42,8 @@ type options struct {
 	sets        []migrate.Set
 	logLimit    int64 // 0: as the file says
 	maxValue    int
-	template    keyset.Template
-	oxideKey    *string // behind a pointer, which fmt does not follow
+	template    *keyset.Template // nil: none was asked for
+	oxideKey    *string          // behind a pointer, which fmt does not follow
 	progress    func(done, total int64)
 }
 
@@ -115,8 +115,8 @@ func WithLockTimeout(d time.Duration) Option {
 	}
 }
 
-// WithLogger is where the registry reports what an operator may want to know: migrations that it ran. It never logs
-// values. By default nothing is logged.
+// WithLogger is where the registry reports what an operator may want to know: migrations that it ran, keysets that it
+// rotated and rewrapped. It never logs values or keys. By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) error {
 		if l == nil {
@@ -188,20 +188,21 @@ func WithMaxValue(bytes int) Option {
 	}
 }
 
-// WithKeyTemplate is the algorithm of the keys that this Registry makes: when it encrypts a registry, and when it rotates.
-// The default is keyset.XChaCha20Poly1305. Reading goes by what the keyset says.
+// WithKeyTemplate is the algorithm of the keys that this Registry makes: when it encrypts a registry, by default with
+// keyset.XChaCha20Poly1305, and when it rotates, by default with that of the key it replaces. Reading goes by what the
+// keyset says.
 func WithKeyTemplate(t keyset.Template) Option {
 	return func(o *options) error {
 		if !t.Valid() {
-			return invalid("%s", t)
+			return invalid("%w: %s", keyset.ErrTemplate, t)
 		}
-		o.template = t
+		o.template = &t
 		return nil
 	}
 }
 
-// WithOxideKey is the string that an oxide-k kernel encrypted its values under. Only Encrypt uses it. An empty one is
-// ErrInvalid.
+// WithOxideKey is the string that an oxide-k kernel encrypted its values under. Only Encrypt uses it, all others leave it
+// alone. An empty one is ErrInvalid.
 func WithOxideKey(key string) Option {
 	return func(o *options) error {
 		if key == "" {
@@ -212,9 +213,10 @@ func WithOxideKey(key string) Option {
 	}
 }
 
-// WithProgress is told how far Encrypt, Decrypt and RotateKeyset are, in config entries: after each page of them, and at
-// the end with done equal to total. It is called by the goroutine that does the work, one call at a time; Encrypt and
-// Decrypt call it inside their transaction.
+// WithProgress is told how far Encrypt, Decrypt and RotateKeyset are, in config entries: after each page of them, a few
+// thousand or a few MiB, the last time with done equal to total. Where there are no entries it is told nothing. It is called
+// by the goroutine that does the work, one call at a time; Encrypt and Decrypt call it inside their transaction.
+// It must not close the registry, nor rotate or rewrap it: these would wait for it.
 func WithProgress(f func(done, total int64)) Option {
 	return func(o *options) error {
 		if f == nil {

@@ -48,6 +48,9 @@ func (r *rotation) pass(ctx context.Context, ring *keyring) error {
 		}
 	}()
 	for p := range pages {
+		if r.calls.closing() {
+			return ErrClosed
+		}
 		if err := r.swap(ctx, p.swaps); err != nil {
 			return err
 		}
@@ -71,9 +74,15 @@ func (r *rotation) prepare(ctx context.Context, ring *keyring, pages chan<- page
 		}
 		p := page{entries: len(entries)}
 		for _, e := range entries {
-			if text, err := resealed(ring, e); err == nil {
-				p.swaps = append(p.swaps, db.ReencryptConfigParams{Value: text, Key: e.key, OldValue: e.text})
+			json, err := ring.opened(e.key, e.text)
+			if err != nil {
+				continue // it keeps its key, and is named at the end
 			}
+			text, err := ring.sealed(e.key, json)
+			if err != nil {
+				return err
+			}
+			p.swaps = append(p.swaps, db.ReencryptConfigParams{Value: text, Key: e.key, OldValue: e.text})
 		}
 		select {
 		case pages <- p:
@@ -81,14 +90,6 @@ func (r *rotation) prepare(ctx context.Context, ring *keyring, pages chan<- page
 			return ctx.Err()
 		}
 	}
-}
-
-func resealed(ring *keyring, e staleEntry) (string, error) {
-	json, err := ring.opened(e.key, e.text)
-	if err != nil {
-		return "", err
-	}
-	return ring.sealed(e.key, json)
 }
 
 // swap writes a page in one transaction. An entry that somebody wrote meanwhile is under the primary key already.

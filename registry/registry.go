@@ -71,7 +71,8 @@ func (r *Registry) secrets() *secrets { return &r.keys }
 func (r *Registry) ring() *keyring { return r.keys.current.Load() }
 
 // use implements scope: what the database has now is what counts, even where it is an earlier generation, as after a
-// Decrypt and another Encrypt.
+// Decrypt and another Encrypt. (Of two that read it at the same time the slower one may put an older one there. Whoever
+// lacks a key then renews again.)
 func (r *Registry) use(k *keyring) { r.keys.current.Store(k) }
 
 // read implements scope.
@@ -115,6 +116,9 @@ func (g *gate) enter() error {
 	}
 	return nil
 }
+
+// closing reports whether close was called.
+func (g *gate) closing() bool { return g.state.Load() >= gateClosed }
 
 func (g *gate) leave() {
 	if g.state.Add(-1) == gateClosed {

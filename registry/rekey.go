@@ -6,12 +6,13 @@ import (
 	"errors"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/keyset"
 )
 
 // KeysetInfo is what may be known of the registry's keyset: ids, algorithms, what wraps it; no key. ErrEncrypted where the
 // registry was opened without a key, ErrNotEncrypted where it is not encrypted, ErrWrongKey where another process has
-// rewrapped and rotated it.
+// rewrapped it.
 func (r *Registry) KeysetInfo(ctx context.Context) (keyset.Info, error) {
 	info, err := r.keysetInfo(ctx)
 	return info, failed("keyset info", "", err)
@@ -40,14 +41,15 @@ func (r *Registry) keysetInfo(ctx context.Context) (keyset.Info, error) {
 // they have until its next rotation, and then get ErrWrongKey: to revoke a key-encryption key, Rewrap and then
 // RotateKeyset. (Who has an old copy of the file and the old key can still open that copy.)
 //
-// ErrInvalid for an unusable KEK; ErrEncrypted, ErrNotEncrypted, ErrWrongKey, ErrReadOnly as RotateKeyset has them. On any
-// error the old key-encryption key is the one.
+// ErrInvalid for an unusable KEK; ErrEncrypted, ErrNotEncrypted, ErrWrongKey, ErrReadOnly as RotateKeyset has them. On an
+// error the old key-encryption key is the one, except on ErrCommitUnknown: then keep both until one of them opened it.
 func (r *Registry) Rewrap(ctx context.Context, newKEK keyset.KEK) error {
 	return failed("rewrap keyset", "", ended(ctx, r.rewrap(ctx, newKEK)))
 }
 
 func (r *Registry) rewrap(ctx context.Context, newKEK keyset.KEK) error {
-	if err := newKEK.Check(); err != nil {
+	newKEK, err := newKEK.Resolve()
+	if err != nil {
 		return err
 	}
 	leave, err := r.enterRekeying(ctx)
@@ -68,8 +70,13 @@ func (r *Registry) rewrap(ctx context.Context, newKEK keyset.KEK) error {
 			return err
 		}
 		next, err := r.store(ctx, ring, ring.handle, w, newKEK, nil)
-		if err != nil || next != nil {
+		if err != nil {
 			return err
+		}
+		if next != nil {
+			r.opts.logger.InfoContext(ctx, "registry: keyset rewrapped", "path", r.location.String(),
+				"generation", next.generation, "kek", string(w.Kind()))
+			return nil
 		}
 	}
 }
@@ -104,13 +111,9 @@ func (r *Registry) newest(ctx context.Context) (*keyring, error) {
 	case err != nil:
 		return nil, err
 	case !r.keys.keyed:
-		return nil, ErrEncrypted
+		return nil, errNoKey
 	}
-	k, err := r.keys.load(row)
-	if err == nil {
-		r.use(k)
-	}
-	return k, err
+	return r.load(ctx, row)
 }
 
 // store makes handle, wrapped by w, which is made of kek, the generation that follows ring's, and this registry's current
@@ -124,6 +127,7 @@ func (r *Registry) store(
 		return nil, err
 	}
 	stored := false
+	r.keys.storing(next)
 	err = r.queue.Do(ctx, func(conn *sql.Conn) error {
 		stored = false
 		if onlyIf != nil {
@@ -138,7 +142,11 @@ func (r *Registry) store(
 		stored = rows > 0
 		return err
 	})
+	if errors.Is(err, sqlite.ErrCommitUnknown) {
+		return nil, err // and pending: it may have been stored
+	}
 	if err != nil || !stored {
+		r.keys.storing(nil)
 		return nil, err
 	}
 	r.keys.adopt(next, kek)

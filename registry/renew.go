@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -10,29 +12,41 @@ import (
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
 
-// renew looks whether the database has another keyset than have, which did not open or was not accepted, and reports
-// whether it is worth to try again. ErrEncrypted where the registry is encrypted and was opened without a key,
+// renew is the database's keyset, where that is another one than have, which did not open a value or whose values were not
+// accepted; nil where it is the same. ErrEncrypted where the registry is encrypted and was opened without a key,
 // ErrNotEncrypted where it no longer is, ErrWrongKey where its new keyset does not open.
-func (a access) renew(ctx context.Context, have *keyring) (bool, error) {
+func (a access) renew(ctx context.Context, have *keyring) (*keyring, error) {
 	row, err := a.keysetRow(ctx)
 	switch {
 	case errors.Is(err, sql.ErrNoRows) && (have == nil || have == locked):
-		return false, nil
+		return nil, nil
 	case errors.Is(err, sql.ErrNoRows):
-		return false, ErrNotEncrypted
+		return nil, ErrNotEncrypted
 	case err != nil:
-		return false, err
+		return nil, err
 	case !a.secrets().keyed:
-		return false, ErrEncrypted
+		return nil, errNoKey
 	case have.isOf(row):
-		return false, nil
+		return nil, nil
 	}
-	k, err := a.secrets().load(row)
-	if err != nil {
-		return false, err
+	return a.load(ctx, row)
+}
+
+// load opens a keyset that was read, and uses it from now on. Where it does not open because this very process rewrapped
+// it meanwhile, it opens the one that came after it.
+func (a access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error) {
+	for {
+		k, err := a.secrets().load(row)
+		if err == nil {
+			a.use(k)
+			return k, nil
+		}
+		again, gone := a.keysetRow(ctx)
+		if gone != nil || again.Generation == row.Generation && bytes.Equal(again.Wrapped, row.Wrapped) {
+			return nil, err
+		}
+		row = again
 	}
-	a.use(k)
-	return a.ring() != have, nil
 }
 
 func (a access) keysetRow(ctx context.Context) (row db.GetKeysetRow, err error) {
@@ -46,26 +60,29 @@ func (a access) keysetRow(ctx context.Context) (row db.GetKeysetRow, err error) 
 // readKeyset reads the keyset's row: sql.ErrNoRows where there is none, ErrCorrupt where it holds what no keyset has.
 func readKeyset(q db.DBTX) (db.GetKeysetRow, error) {
 	row, err := queries.GetKeyset(background, q)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) && !sqlite.IsSQLite(err) && !errors.Is(err, sql.ErrConnDone) {
+	if err != nil && !errors.Is(err, sql.ErrNoRows) && !sqlite.IsSQLite(err) &&
+		!errors.Is(err, sql.ErrConnDone) && !errors.Is(err, driver.ErrBadConn) {
 		err = fmt.Errorf("%w: the keyset cannot be read: %w", ErrCorrupt, err) // database/sql met a value of another type
 	}
 	return row, err
 }
 
-// whileRenewing runs try with the scope's keyring. Where that lacks a key, as try says, and the database has a newer
+// whileRenewing runs try with the scope's keyring. Where that lacks a key, as try says, and the database has another
 // keyset, try runs again with that one: others rotate whenever they like. try has no effect where it lacks a key.
 func (a access) whileRenewing(ctx context.Context, try func(*keyring) (lacks bool, err error)) error {
-	for {
-		ring := a.ring()
+	for ring := a.ring(); ; {
 		lacks, err := try(ring)
 		if !lacks {
 			return err
 		}
-		if renewed, why := a.renew(ctx, ring); why != nil {
+		renewed, why := a.renew(ctx, ring)
+		if why != nil {
 			return why
-		} else if !renewed {
+		}
+		if renewed == nil {
 			return err
 		}
+		ring = renewed
 	}
 }
 

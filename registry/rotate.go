@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -14,13 +15,14 @@ import (
 // RotateOption changes a rotation.
 type RotateOption func(*rotation) error
 
-// RotateTo is the algorithm of the new primary key, instead of the one that [WithKeyTemplate] said.
+// RotateTo is the algorithm of the new primary key. Without it that is the one that [WithKeyTemplate] said, and without that
+// the one of the key it replaces.
 func RotateTo(t keyset.Template) RotateOption {
 	return func(r *rotation) error {
 		if !t.Valid() {
-			return invalid("%s", t)
+			return invalid("%w: %s", keyset.ErrTemplate, t)
 		}
-		r.template = t
+		r.template = &t
 		return nil
 	}
 }
@@ -43,6 +45,8 @@ const maxUnopened = 100
 // comes of it. A context that ends, an error, or a crash leaves a registry in which everything reads, with a key more; the
 // next RotateKeyset removes that too. It does not go on with the interrupted one's primary key, but makes one of its own: a
 // key that was there before RotateKeyset was called, whoever may have got hold of it, is gone when it returns.
+//
+// [WithProgress], given when the registry is opened, tells how far it is.
 //
 // A value that cannot be opened stays as it is and keeps the key alive that it names: the rotation goes on, and returns
 // the report and ErrTampered. Overwrite or delete such values, and rotate again.
@@ -77,7 +81,7 @@ func (r *Registry) rotateKeyset(ctx context.Context, opts []RotateOption) (Rotat
 // rotation is one that is running.
 type rotation struct {
 	*Registry
-	template keyset.Template
+	template *keyset.Template // nil: as it is
 	report   RotateReport
 	progress *progress
 }
@@ -125,7 +129,11 @@ func (r *rotation) run(ctx context.Context) error {
 // one's, and both end under the last.
 func (r *rotation) begin(ctx context.Context, ring *keyring) (*keyring, error) {
 	for {
-		handle, err := ring.handle.WithPrimary(r.template)
+		template := ring.handle.Template()
+		if r.template != nil {
+			template = *r.template
+		}
+		handle, err := ring.handle.WithPrimary(template)
 		if err != nil {
 			return nil, err
 		}
@@ -145,11 +153,16 @@ func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done 
 	// The whole table is looked at on a snapshot, and then, in the transaction that removes keys, what changed since.
 	var revision int64
 	var markers, unopened []string
+	same := false // the keyset is the one that the values were re-encrypted with
 	err = r.View(ctx, func(ctx context.Context, tx *Tx) (err error) {
 		if revision, err = tx.Revision(ctx); err != nil {
 			return err
 		}
 		return tx.read(ctx, func(q db.DBTX) (err error) {
+			row, err := readKeyset(q)
+			if same = ring.isOf(row); err != nil || !same {
+				return err
+			}
 			if markers, err = queries.ListStaleMarkers(ctx, q, ring.marker); err != nil || len(markers) == 0 {
 				return err
 			}
@@ -157,8 +170,14 @@ func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done 
 			return err
 		})
 	})
-	if err != nil {
-		return nil, false, err
+	if errors.Is(err, ErrClosed) {
+		return nil, false, ErrClosed // not that of a View
+	}
+	if err == nil && !same {
+		ring, err = r.newest(ctx)
+	}
+	if err != nil || !same {
+		return ring, false, err
 	}
 	inUse := map[uint32]bool{ring.handle.Primary(): true}
 	for _, marker := range markers {

@@ -28,7 +28,7 @@ type staleEntry struct {
 // put under it since are not visited.
 type staleWalk struct {
 	marker string
-	after  string
+	first  string // the next page begins here
 	ended  bool
 }
 
@@ -36,12 +36,12 @@ type staleWalk struct {
 func (w *staleWalk) next(ctx context.Context, q db.DBTX) ([]staleEntry, error) {
 	for !w.ended {
 		rows, err := queries.ListStaleConfig(ctx, q, db.ListStaleConfigParams{
-			MaxValue: staleShortValue, After: w.after, Marker: w.marker, PageSize: stalePageEntries,
+			MaxValue: staleShortValue, First: w.first, Marker: w.marker, PageSize: stalePageEntries,
 		})
 		if err != nil {
 			return nil, err
 		}
-		after, ended := w.after, len(rows) < stalePageEntries
+		first, ended := w.first, len(rows) < stalePageEntries
 		var page []staleEntry
 		bytes := int64(0)
 		for i, row := range rows {
@@ -49,7 +49,7 @@ func (w *staleWalk) next(ctx context.Context, q db.DBTX) ([]staleEntry, error) {
 				ended = false
 				break
 			}
-			after = row.Key
+			first = row.Key + "\x00" // the next key that there can be
 			text := row.ShortValue
 			if row.Size > staleShortValue {
 				if text, err = queries.GetConfigValue(ctx, q, row.Key); errors.Is(err, sql.ErrNoRows) {
@@ -60,7 +60,7 @@ func (w *staleWalk) next(ctx context.Context, q db.DBTX) ([]staleEntry, error) {
 			}
 			page = append(page, staleEntry{key: row.Key, text: text})
 		}
-		w.after, w.ended = after, ended
+		w.first, w.ended = first, ended
 		if len(page) > 0 {
 			return page, nil
 		}

@@ -31,8 +31,9 @@ type Problem struct {
 const verifyPage = 256
 
 // Verify looks at everything in one snapshot: SQLite's own integrity check and foreign keys, the registry's tables and
-// triggers, each module, the keyset, each config value, the change log and the revisions in the rows. Encrypted values are
-// opened, except where there is no key: then only their form is looked at. Damage is in the report, and gives ErrCorrupt. It takes time with the size of the registry, and the memory of a part of it.
+// triggers, each module, the keyset, each config value, the change log and the revisions in the rows. Encrypted values
+// are opened, except where there is no key: then only their form is looked at. Damage is in the report, and gives
+// ErrCorrupt. It takes time with the size of the registry, and the memory of a part of it.
 func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
 	v := verification{}
 	err := r.View(ctx, func(ctx context.Context, tx *Tx) error {
@@ -189,8 +190,16 @@ func (v *verification) configRow(ctx context.Context, tx *Tx, row db.Config) err
 
 // keyset looks whether the keyset of this snapshot opens.
 func (v *verification) keyset(ctx context.Context, tx *Tx) error {
-	_, err := tx.renew(ctx, tx.ring())
+	row, err := tx.keysetRow(ctx)
+	if errors.Is(err, sql.ErrNoRows) && tx.ring() == locked { // it was decrypted since it was opened
+		tx.use(nil)
+		return nil
+	}
+	ring := tx.ring()
+	_, err = tx.renew(ctx, ring)
 	switch err = classify(err); {
+	case errors.Is(err, ErrWrongKey) && row.Generation > ring.generation && row.KEKParams != ring.wrapper.Params():
+		return err // another process rewrapped it, as it seems: no damage
 	case errors.Is(err, ErrEncrypted): // and opened without a key
 		tx.use(locked)
 		return nil

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -17,27 +17,6 @@ import (
 	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
-
-// live is the content of a folder whose databases are open. Another process reads it: reading in this one would close a
-// second descriptor of a database, which drops this process's locks.
-func (s *attackSuite) live(path string) []byte {
-	s.T().Helper()
-	entries, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
-	s.Require().NoError(err)
-	data, err := exec.CommandContext(s.T().Context(), "cat", entries...).Output()
-	s.Require().NoError(err)
-	return data
-}
-
-// killed is what a crash at this moment would leave of a registry, in a folder of its own.
-func (s *attackSuite) killed(path string) string {
-	s.T().Helper()
-	to := s.T().TempDir()
-	entries, err := filepath.Glob(path + "*")
-	s.Require().NoError(err)
-	s.Require().NoError(exec.CommandContext(s.T().Context(), "cp", append(entries, to)...).Run())
-	return filepath.Join(to, filepath.Base(path))
-}
 
 // watch looks for secrets in all that a test leaves or prints.
 type watch struct {
@@ -50,9 +29,7 @@ type watch struct {
 
 func (s *attackSuite) watch(path string) *watch {
 	w := &watch{attackSuite: s, path: path, secrets: needles{}, temp: s.T().TempDir()}
-	for name, needle := range attackNeedles() {
-		w.secrets[name] = needle
-	}
+	maps.Copy(w.secrets, attackNeedles())
 	s.T().Setenv("TMPDIR", w.temp)
 	s.T().Setenv("SQLITE_TMPDIR", w.temp)
 	return w
@@ -117,9 +94,14 @@ func (s *attackSuite) TestNoSecretIsLeftAnywhere() {
 	}))
 	s.fill(reg)
 	large := strings.Repeat(canary+" ", 20_000)
-	for n := range 300 { // enough for a rotation to take several pages
-		s.set(reg, fmt.Sprint("k/", n), map[string]any{canary: n, "padding": strings.Repeat("-", 20_000)})
-	}
+	s.Require().NoError(reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
+		for n := range 4500 { // enough for a rotation to take several pages
+			if _, err := tx.SetConfig(ctx, fmt.Sprint("k/", n), map[string]any{canary: n}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 	s.set(reg, "large", large)
 	w.clean("written", reg)
 	s.set(reg, "large", large+large)

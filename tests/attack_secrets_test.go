@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 )
@@ -21,31 +23,52 @@ var attackNeedles = sync.OnceValue(func() needles {
 	return all
 })
 
-// needles are the forms of secrets to look for, by a name for each.
-type needles map[string][]byte
+// needles are the forms of secrets to look for, and a name for each.
+type needles map[string]string
 
 func (n needles) add(secret []byte) {
 	digits := hex.EncodeToString(secret)
-	n[fmt.Sprintf("%q", secret)] = secret
-	n[fmt.Sprintf("%q in hex", secret)] = []byte(digits)
-	n[fmt.Sprintf("%q in HEX", secret)] = []byte(strings.ToUpper(digits))
-	n[fmt.Sprintf("%q as numbers", secret)] = []byte(strings.Trim(fmt.Sprint(secret), "[]"))
-	n[fmt.Sprintf("%q as Go", secret)] = []byte(strings.Trim(fmt.Sprintf("%#v", secret), "[]byte{}"))
-	for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
+	n[string(secret)] = fmt.Sprintf("%q", secret)
+	n[digits] = fmt.Sprintf("%q in hex", secret)
+	n[strings.ToUpper(digits)] = fmt.Sprintf("%q in HEX", secret)
+	n[strings.Trim(fmt.Sprint(secret), "[]")] = fmt.Sprintf("%q as numbers", secret)
+	n[strings.Trim(fmt.Sprintf("%#v", secret), "[]byte{}")] = fmt.Sprintf("%q as Go", secret)
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} { // mostly the same
 		for before := range 3 { // what comes before a secret decides how its bits fall into characters
 			text := encoding.EncodeToString(append(make([]byte, before), secret...))
 			from, to := (before*8+5)/6, (before+len(secret))*8/6 // the characters that are the secret's alone
-			n[fmt.Sprintf("%q in %s, %d", secret, name, before)] = []byte(text[from:to])
+			n[text[from:to]] = fmt.Sprintf("%q in base64, after %d bytes", secret, before)
 		}
 	}
 }
 
 // in names those that data holds.
 func (n needles) in(data []byte) (found []string) {
-	for name, needle := range n {
-		if bytes.Contains(data, needle) {
+	for needle, name := range n {
+		if bytes.Contains(data, []byte(needle)) {
 			found = append(found, name)
 		}
 	}
 	return found
+}
+
+// live is the content of a folder whose databases are open. Another process reads it: reading in this one would close a
+// second descriptor of a database, which drops this process's locks.
+func (s *attackSuite) live(path string) []byte {
+	s.T().Helper()
+	entries, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+	s.Require().NoError(err)
+	data, err := exec.CommandContext(s.T().Context(), "cat", entries...).Output()
+	s.Require().NoError(err)
+	return data
+}
+
+// killed is what a crash at this moment would leave of a registry, in a folder of its own.
+func (s *attackSuite) killed(path string) string {
+	s.T().Helper()
+	to := s.T().TempDir()
+	entries, err := filepath.Glob(path + "*")
+	s.Require().NoError(err)
+	s.Require().NoError(exec.CommandContext(s.T().Context(), "cp", append(entries, to)...).Run())
+	return filepath.Join(to, filepath.Base(path))
 }

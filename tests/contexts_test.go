@@ -193,7 +193,7 @@ func (s *contextsSuite) TestALongQueryIsInterrupted() {
 }
 
 func (s *contextsSuite) TestAListWhoseContextEndsIsWholeOrAnError() {
-	const entries = 20_000
+	const entries = 5_000
 	s.Require().NoError(s.reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
 		for i := range entries {
 			if _, err := tx.SetConfig(ctx, fmt.Sprint("slow/", i), i); err != nil {

@@ -140,6 +140,27 @@ func (s *encryptSuite) TestEachValueThatIsNeitherIsNamedAndTheFileStaysAsItIs() 
 	})
 }
 
+// No call of this library's makes an entry without a key, but oxide-k's did.
+func (s *encryptSuite) TestTheEmptyKeyIsConvertedToo() {
+	k := s.kernel()
+	s.Require().NoError(k.setConfig("", `"`+canary+`"`))
+	s.Require().NoError(k.Close())
+	report, err := s.encrypt()
+	s.Require().NoError(err)
+	s.Require().EqualValues(len(s.expected.Config)+1, report.Entries)
+	data, err := os.ReadFile(s.path)
+	s.Require().NoError(err)
+	s.Require().NotContains(string(data), canary)
+	reg, err := registry.OpenEncrypted(s.T().Context(), s.path, kekOf(1))
+	s.Require().NoError(err)
+	rotated, err := reg.RotateKeyset(s.T().Context())
+	s.Require().NoError(err)
+	s.Require().Equal(report.Entries, rotated.Reencrypted)
+	s.Require().NoError(reg.Close())
+	s.Require().NoError(registry.Decrypt(s.T().Context(), s.path, kekOf(1)))
+	s.Require().Equal([][]string{{`"\"` + canary + `\""`}}, sqliteRows(s.T(), s.path, "SELECT value FROM config WHERE key = ''"))
+}
+
 func (s *encryptSuite) TestOxideKsKeyIsNeededForWhatOxideKEncrypted() {
 	s.path = filepath.Join(s.T().TempDir(), "oxide.db")
 	copyFile(s.T(), oxideEncrypted, s.path)

@@ -48,6 +48,14 @@ func largeEntries() map[string]string {
 	return entries
 }
 
+// step is from one page that is damaged to the next.
+func (s *flipSuite) step() int {
+	if s.mode.origin {
+		return 5
+	}
+	return 1
+}
+
 // check opens a damaged file and looks at all of it.
 func (s *flipSuite) check(path string, opts ...registry.Option) error {
 	reg, err := s.tryOpen(path, opts...)
@@ -62,7 +70,7 @@ func (s *flipSuite) TestADamagedPageIsFound() {
 	whole, err := os.ReadFile(s.createLarge())
 	s.Require().NoError(err)
 	s.Require().Greater(len(whole), 8*pageSize)
-	for page := range len(whole) / pageSize {
+	for page := 0; page < len(whole)/pageSize; page += s.step() {
 		header := page * pageSize // the b-tree's header: kind of page, free blocks, number of cells
 		if page == 0 {
 			header = 100
@@ -83,7 +91,7 @@ func (s *flipSuite) TestADamagedPageIsFound() {
 func (s *flipSuite) TestZeroedPagesAreFound() {
 	whole, err := os.ReadFile(s.createLarge())
 	s.Require().NoError(err)
-	for page := 1; page < len(whole)/pageSize; page++ {
+	for page := 1; page < len(whole)/pageSize; page += s.step() {
 		s.Run(fmt.Sprint(page+1), func() {
 			data := append([]byte{}, whole...)
 			clear(data[page*pageSize : (page+1)*pageSize])

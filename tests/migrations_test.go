@@ -168,7 +168,9 @@ func (s *migrationSuite) TestMigrationsDoNotControlTheTransaction() {
 	} {
 		s.Run(bad, func() {
 			s.requireNothingLeft(files{"00001_a.sql": made + bad}, registry.ErrInvalid)
-			s.requireNothingLeft(files{"00001_a.sql": bad + "; " + made}, registry.ErrInvalid)
+			if !s.mode.origin {
+				s.requireNothingLeft(files{"00001_a.sql": bad + "; " + made}, registry.ErrInvalid)
+			}
 		})
 	}
 }

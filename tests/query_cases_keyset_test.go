@@ -69,7 +69,9 @@ func keysetCases() map[string]queryCase {
 			require.ErrorIs(t, err, sql.ErrNoRows)
 		}),
 		"ClearScrub": inserted(func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			require.NoError(t, q.ClearScrub(ctx, tx))
+			require.NoError(t, q.ClearScrub(ctx, tx, []byte("not the keyset")))
+			require.Equal(t, []string{"7", "the marker", "the kind", "the parameters", "the keyset", "1"}, cells(t, ctx, tx, columns))
+			require.NoError(t, q.ClearScrub(ctx, tx, []byte("the keyset")))
 			require.Equal(t, []string{"7", "the marker", "the kind", "the parameters", "the keyset", "0"}, cells(t, ctx, tx, columns))
 		}),
 		"HasConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
@@ -105,11 +107,11 @@ func keysetCases() map[string]queryCase {
 				params db.ListStaleConfigParams
 				want   []db.ListStaleConfigRow
 			}{
-				{db.ListStaleConfigParams{MaxValue: 14, After: "api/endpoint", Marker: "2", PageSize: 5},
+				{db.ListStaleConfigParams{MaxValue: 14, First: "api/endpoint\x00", Marker: "2", PageSize: 5},
 					[]db.ListStaleConfigRow{{Key: "greeting", Size: 15}}},
-				{db.ListStaleConfigParams{MaxValue: 15, After: "api/endpoint", Marker: "0", PageSize: 1},
+				{db.ListStaleConfigParams{MaxValue: 15, First: "api/endpoint\x00", Marker: "0", PageSize: 1},
 					[]db.ListStaleConfigRow{{Key: "greeting", Size: 15, ShortValue: `"ä longer one"`}}},
-				{db.ListStaleConfigParams{MaxValue: 1, After: "greeting", Marker: "0", PageSize: 7},
+				{db.ListStaleConfigParams{MaxValue: 1, First: "greeting\x00", Marker: "0", PageSize: 7},
 					[]db.ListStaleConfigRow{{Key: "max_threads", Size: 1, ShortValue: "2"}}},
 			} {
 				rows, err := q.ListStaleConfig(ctx, tx, c.params)

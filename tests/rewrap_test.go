@@ -175,3 +175,101 @@ func (s *rotationSuite) TestAKEKThatFailsLeavesTheOldOne() {
 	s.rotate(s.reg)
 	s.reopen()
 }
+
+// Calls that read the keyset while this very Registry rewraps it meet the row before and after the new KEK is in force.
+func (s *rotationSuite) TestNobodyNoticesARewrapOfTheSameRegistry() {
+	s.fill(s.reg, 5)
+	stop, failed := make(chan struct{}), make(chan error, 3)
+	for _, call := range []func() error{
+		func() error {
+			_, err := s.reg.KeysetInfo(s.ctx)
+			return err
+		},
+		func() error {
+			_, err := s.reg.Verify(s.ctx)
+			return err
+		},
+		func() error {
+			_, err := registry.Modify(s.ctx, s.reg, "counter", func(n int, _ bool) (int, error) { return n + 1, nil })
+			return err
+		},
+	} {
+		go func() {
+			for {
+				select {
+				case <-stop:
+					failed <- nil
+					return
+				default:
+				}
+				if err := call(); err != nil {
+					failed <- err
+					return
+				}
+			}
+		}()
+	}
+	for i := range 100 {
+		s.Require().NoError(s.reg.Rewrap(s.ctx, kekOf(byte(i))))
+	}
+	close(stop)
+	for range 3 {
+		s.Require().NoError(<-failed)
+	}
+}
+
+// Where another handle rotated meanwhile, and a key has to stay, what that one wrote is not taken for damage.
+func (s *rotationSuite) TestOnlyWhatCannotBeOpenedIsNamed() {
+	s.fill(s.reg, 10)
+	s.stuck(numberKey(0), numberKey(1))
+	other := s.open()
+	defer other.Close()
+	rotations := make(chan registry.RotateReport)
+	for _, reg := range []*registry.Registry{s.reg, other} {
+		go func() {
+			for range 10 {
+				report, err := reg.RotateKeyset(s.ctx)
+				s.ErrorIs(err, registry.ErrTampered)
+				rotations <- report
+			}
+		}()
+	}
+	for range 20 {
+		s.Require().Equal([]string{numberKey(0)}, (<-rotations).Unopened)
+	}
+	_, err := s.reg.SetConfig(s.ctx, numberKey(0), 0)
+	s.Require().NoError(err)
+	s.holds(s.reg, 10)
+}
+
+func (s *rotationSuite) TestAVerificationTellsARewrapFromDamage() {
+	other := s.open()
+	defer other.Close()
+	s.Require().NoError(other.Rewrap(s.ctx, cheapPassphrase("new")))
+	_, err := s.reg.Verify(s.ctx)
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	s.Require().NotErrorIs(err, registry.ErrCorrupt)
+	s.Require().NoError(s.reg.Close())
+	s.reg = nil
+
+	keyless, err := registry.Open(s.ctx, s.path)
+	s.Require().NoError(err)
+	s.Require().NoError(registry.Decrypt(s.ctx, s.path, cheapPassphrase("new")))
+	_, err = keyless.Verify(s.ctx)
+	s.Require().NoError(err)
+	s.Require().NoError(keyless.Close())
+}
+
+// A variable may be unset once the registry is open, so that no child inherits it.
+func (s *rotationSuite) TestTheEnvironmentIsReadOnce() {
+	s.T().Setenv("STATEREGISTRY_TEST_ONCE", "opens it")
+	s.Require().NoError(s.reg.Rewrap(s.ctx, cheapPassphrase("opens it")))
+	reg, err := s.openWith(keyset.FromEnv("STATEREGISTRY_TEST_ONCE"))
+	s.Require().NoError(err)
+	s.T().Setenv("STATEREGISTRY_TEST_ONCE", "")
+	s.Require().NoError(s.reg.Rewrap(s.ctx, cheapPassphrase("opens it"))) // with another salt
+	s.fill(s.reg, 3)
+	s.rotate(s.reg)
+	s.holds(reg, 3)
+	s.Require().NoError(reg.Close())
+}

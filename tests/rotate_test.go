@@ -62,6 +62,10 @@ func (s *rotationSuite) TestAnEmptyRegistryIsRotatedToo() {
 func (s *rotationSuite) TestTheAlgorithmIsTheOneThatWasAskedFor() {
 	s.fill(s.reg, 3)
 	s.Require().Equal(keyset.XChaCha20Poly1305, s.info(s.reg).Keys[0].Template)
+	s.rotate(s.reg, registry.RotateTo(keyset.AES256GCM))
+	s.reopen()
+	s.rotate(s.reg)
+	s.Require().Equal(keyset.AES256GCM, s.info(s.reg).Keys[0].Template, "what nobody changes stays")
 	s.reopen(registry.WithKeyTemplate(keyset.XAES256GCM))
 	for _, c := range []struct {
 		opts []registry.RotateOption

@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	fmt.Fprintf(stdout, "Closed: all of it is in the one file %s.\n", path)
 	for _, query := range []string{
 		"SELECT id, kind, state, revision FROM modules",
-		"SELECT substr(value, 1, 15) AS key, count(*) FROM config GROUP BY 1",
+		"SELECT substr(value, 1, 16) AS marker, count(*) FROM config GROUP BY 1",
 		"SELECT set_name, name, applied_at FROM migrations",
 	} {
 		fmt.Fprintf(stdout, "  sqlite3 -box %s \"%s\"\n", path, query)

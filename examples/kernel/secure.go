@@ -23,7 +23,8 @@ func secure(ctx context.Context, path, keyFile string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d config entries are encrypted, and no plaintext of them is left in the file\n", report.Entries)
+	fmt.Fprintf(out, "%d config entries are encrypted, and no plaintext of them is left in the file; the backup still has it\n",
+		report.Entries)
 	if err := withoutKey(ctx, path, out); err != nil {
 		return err
 	}
