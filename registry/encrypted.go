@@ -20,9 +20,9 @@ import (
 // Beside Open's errors it returns ErrWrongKey where the KEK does not open the keyset, or what is stored of that was
 // tampered with, before anything else is read; ErrNotEncrypted where the registry is not encrypted and has config
 // entries ([Encrypt] is how to make it so); ErrInvalid, which wraps keyset.ErrKEK, for an unusable KEK. A refused file
-// stays as it was. Where an Encrypt was interrupted before it had removed the last of the plaintext from the file,
-// OpenEncrypted does that first, and returns ErrBusy where other connections hold it off; read-only it leaves that to a
-// writer.
+// stays as it was; one that was missing is there, and empty, where an AEAD fails to wrap its keyset. Where an Encrypt
+// was interrupted before it had removed the last of the plaintext from the file, OpenEncrypted does that first, and
+// returns ErrBusy where other connections hold it off; read-only it leaves that to a writer.
 func OpenEncrypted(ctx context.Context, path string, kek keyset.KEK, opts ...Option) (*Registry, error) {
 	r, err := openEncrypted(ctx, path, kek, opts)
 	if err != nil {
