@@ -98,7 +98,7 @@ func (r *rotation) swap(ctx context.Context, swaps []db.ReencryptConfigParams) e
 		return nil
 	}
 	var swapped int64
-	err := r.queue.Do(ctx, func(conn *sql.Conn) error {
+	err := r.queue.DoBulk(ctx, func(conn *sql.Conn) error {
 		swapped = 0
 		return sqlite.Bulk(conn, func(exec sqlite.Exec) error {
 			for _, s := range swaps {

@@ -36,18 +36,30 @@ func NewQueue(writer *sql.DB, wait sqlite.Wait) *Queue {
 // write is claimed: it runs to its end whatever its context says, since SQLite would roll back everything that shares
 // the transaction with a statement it interrupts. On an error nothing was written, except for sqlite.ErrCommitUnknown.
 func (q *Queue) Do(ctx context.Context, write func(*sql.Conn) error) error {
-	return q.transact(ctx, func(tx *sqlite.Tx) error {
+	return q.transact(ctx, q.wait, single(ctx, write))
+}
+
+// DoBulk is Do for one of many large writes in a row: it is eager for the locks of other processes, which otherwise would
+// write dozens of times between two of them. The caller gives way in between.
+func (q *Queue) DoBulk(ctx context.Context, write func(*sql.Conn) error) error {
+	wait := q.wait
+	wait.Eager = true
+	return q.transact(ctx, wait, single(ctx, write))
+}
+
+func single(ctx context.Context, write func(*sql.Conn) error) func(*sqlite.Tx) error {
+	return func(tx *sqlite.Tx) error {
 		if err := write(tx.Conn()); err != nil {
 			return err
 		}
 		return tx.Commit(context.WithoutCancel(ctx))
-	})
+	}
 }
 
 // Exclusive runs f in a transaction that holds nothing else. f commits, or does not: a transaction that still stands
 // when f returns or panics is rolled back.
 func (q *Queue) Exclusive(ctx context.Context, f func(*sqlite.Tx) error) error {
-	return q.transact(ctx, f)
+	return q.transact(ctx, q.wait, f)
 }
 
 // Close waits for the write that is running, refuses all others, and closes the connection. It is called once.
@@ -57,12 +69,12 @@ func (q *Queue) Close() error {
 	return q.writer.Close()
 }
 
-func (q *Queue) transact(ctx context.Context, f func(*sqlite.Tx) error) error {
+func (q *Queue) transact(ctx context.Context, wait sqlite.Wait, f func(*sqlite.Tx) error) error {
 	if err := q.take(ctx); err != nil {
 		return err
 	}
 	defer func() { q.turn <- struct{}{} }()
-	tx, err := sqlite.BeginWrite(ctx, q.writer, q.wait)
+	tx, err := sqlite.BeginWrite(ctx, q.writer, wait)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 // Wait is how long to wait for other connections' locks.
 type Wait struct {
 	Limit time.Duration
+	Eager bool // try again sooner, for who has much to do under one lock, and gives way afterwards
 }
 
 // The pause between two tries: short and random, so that of many waiters each gets its turn. SQLite's own back-off
@@ -17,6 +18,8 @@ type Wait struct {
 const (
 	minPause = 100 * time.Microsecond
 	maxPause = time.Millisecond
+
+	eagerPause = 100 * time.Microsecond // at most
 )
 
 // Retry calls try until it returns something else than a busy error, until ctx ends (its error is returned), or until
@@ -36,7 +39,7 @@ func (w Wait) Retry(ctx context.Context, try func() error) error {
 		} else if waited := time.Since(started); waited >= w.Limit {
 			return fmt.Errorf("locked by another connection for %s: %w", waited.Round(time.Millisecond), err)
 		}
-		if err := pause(ctx); err != nil {
+		if err := w.pause(ctx); err != nil {
 			return err
 		}
 	}
@@ -46,7 +49,12 @@ func (w Wait) Retry(ctx context.Context, try func() error) error {
 // the lock again and again for long would starve them otherwise.
 func GiveWay(ctx context.Context) { _ = sleep(ctx, 2*maxPause) }
 
-func pause(ctx context.Context) error { return sleep(ctx, minPause+rand.N(maxPause-minPause)) }
+func (w Wait) pause(ctx context.Context) error {
+	if w.Eager {
+		return sleep(ctx, rand.N(eagerPause))
+	}
+	return sleep(ctx, minPause+rand.N(maxPause-minPause))
+}
 
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

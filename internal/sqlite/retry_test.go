@@ -61,7 +61,7 @@ func TestRetryEndsWithItsContext(t *testing.T) {
 func TestAContextThatEndsCutsAPauseShort(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, pause(ctx), context.Canceled)
+	require.ErrorIs(t, Wait{}.pause(ctx), context.Canceled)
 }
 
 func TestCodes(t *testing.T) {
