@@ -269,5 +269,7 @@ func (s *rotationSuite) TestMemoryDoesNotGrowWithTheNumberOfEntries() {
 	}
 	few, many := measure(10_000), measure(60_000)
 	s.T().Logf("heap at its peak: %d KiB with 10,000 entries, %d KiB with 60,000", few>>10, many>>10)
-	s.Require().Less(many, few+1<<20)
+	// Up to three pages, of 1 to 2 MiB each, are held at a time; how many at the moment of a look is chance. The 50,000
+	// entries more, in their old and new form, would take over 10 MiB.
+	s.Require().Less(many, few+4<<20)
 }
