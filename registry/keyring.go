@@ -115,10 +115,10 @@ type secrets struct {
 	mu      sync.Mutex // held while a keyset is opened
 	kek     keyset.KEK
 	derived *keyset.Wrapper // the newest that the KEK was made ready for
-	// Keyrings that this process stored or replaced itself, and which the KEK may not open: the one that is being stored, or
-	// of which it is unknown whether it was; and the ones before it, which older snapshots still have.
+	// Keyrings that this process stored itself, and which the KEK may not open: the one that is being stored, or of which it
+	// is unknown whether it was; and the last few before it, which older snapshots still have.
 	pending  *keyring
-	replaced []*keyring // the last few
+	replaced []*keyring
 }
 
 // maxReplaced is how many keysets may be stored while a caller goes from reading one to opening it.
@@ -130,7 +130,7 @@ func (s *secrets) load(row db.GetKeysetRow) (*keyring, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	current := s.current.Load()
-	for _, k := range append([]*keyring{current, s.pending}, s.replaced...) {
+	for _, k := range []*keyring{current, s.pending} {
 		if k.isOf(row) {
 			return k, nil
 		}
@@ -168,6 +168,19 @@ func (s *secrets) open(row db.GetKeysetRow) (*keyring, error) {
 		return nil, fmt.Errorf("%w: the keyset's marker is not its primary key's", ErrWrongKey)
 	}
 	return k, nil
+}
+
+// former is the keyring that this process replaced, where row is that one's, and nil otherwise. It is for reading an older
+// snapshot only: a row that was put back must not make anybody encrypt under keys whose KEK was revoked.
+func (s *secrets) former(row db.GetKeysetRow) *keyring {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.replaced {
+		if k.isOf(row) {
+			return k
+		}
+	}
+	return nil
 }
 
 // storing says that k is about to be stored: whoever reads it before adopt is called opens it all the same.

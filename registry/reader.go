@@ -78,6 +78,8 @@ type scope interface {
 	// ring is the keyring to work with; use puts another one in its place, where that is newer.
 	ring() *keyring
 	use(k *keyring)
+	// isSnapshot reports whether what is read may be older than the newest commit, and nothing is written.
+	isSnapshot() bool
 }
 
 // access is the methods of Reader and Writer, the same for a Registry and a Tx.

@@ -96,6 +96,9 @@ func (r *Registry) write(ctx context.Context, f func(db.DBTX) error) error {
 	return r.queue.Do(ctx, func(conn *sql.Conn) error { return f(conn) })
 }
 
+// isSnapshot implements scope.
+func (r *Registry) isSnapshot() bool { return false }
+
 // update implements scope.
 func (r *Registry) update(ctx context.Context, f func(context.Context, *Tx) error) error {
 	return r.Update(ctx, f)

@@ -33,7 +33,7 @@ func (a access) renew(ctx context.Context, have *keyring) (*keyring, error) {
 }
 
 // load opens a keyset that was read, and uses it from now on. Where it does not open because this very process rewrapped
-// it meanwhile, it opens the one that came after it.
+// it meanwhile, it opens the one that came after it, or, in a snapshot, takes the one that was there.
 func (a access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error) {
 	for {
 		k, err := a.secrets().load(row)
@@ -42,10 +42,15 @@ func (a access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error)
 			return k, nil
 		}
 		again, gone := a.keysetRow(ctx)
-		if gone != nil || again.Generation == row.Generation && bytes.Equal(again.Wrapped, row.Wrapped) {
-			return nil, err
+		if gone == nil && (again.Generation != row.Generation || !bytes.Equal(again.Wrapped, row.Wrapped)) {
+			row = again
+			continue
 		}
-		row = again
+		if k := a.secrets().former(row); k != nil && a.isSnapshot() {
+			a.use(k)
+			return k, nil
+		}
+		return nil, err
 	}
 }
 

@@ -140,6 +140,9 @@ func (tx *Tx) ring() *keyring { return tx.keys.Load() }
 // use implements scope.
 func (tx *Tx) use(k *keyring) { tx.keys.Store(k) }
 
+// isSnapshot implements scope.
+func (tx *Tx) isSnapshot() bool { return !tx.writable }
+
 // read implements scope.
 func (tx *Tx) read(ctx context.Context, f func(db.DBTX) error) error {
 	if err := tx.enter(ctx); err != nil {

@@ -218,6 +218,33 @@ func (s *rotationSuite) TestNobodyNoticesARewrapOfTheSameRegistry() {
 	}
 }
 
+// Somebody who has the old key-encryption key, and may write the file, puts the row back that it opens. The handle that
+// revoked it must not go back to those keys.
+func (s *rotationSuite) TestARevokedRowThatIsPutBackIsNotTakenUpAgain() {
+	s.fill(s.reg, 3)
+	raw := sqliteOpen(s.T(), s.path)
+	_, err := raw.ExecContext(s.ctx, "CREATE TEMP TABLE before AS SELECT * FROM keyset")
+	s.Require().NoError(err)
+	s.Require().NoError(s.reg.Rewrap(s.ctx, kekOf(2)))
+	s.rotate(s.reg)
+	stored := s.rows(s.reg)
+	withoutGuards(s.T(), s.ctx, raw, keysetRowGuards, `UPDATE keyset SET (generation, marker, kek, kek_params, wrapped) =
+		(SELECT generation, marker, kek, kek_params, wrapped FROM before)`)
+	_, err = s.reg.SetConfig(s.ctx, numberKey(1), 1)
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	err = s.reg.Update(s.ctx, func(ctx context.Context, tx *registry.Tx) error {
+		_, err := tx.SetConfig(ctx, numberKey(1), 1)
+		return err
+	})
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	_, err = s.reg.RotateKeyset(s.ctx)
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	s.Require().Equal(stored, s.rows(s.reg))
+	s.holds(s.reg, 3)
+	s.Require().NoError(s.reg.Close())
+	s.reg = nil // it does not open any more
+}
+
 // Where another handle rotated meanwhile, and a key has to stay, what that one wrote is not taken for damage.
 func (s *rotationSuite) TestOnlyWhatCannotBeOpenedIsNamed() {
 	s.fill(s.reg, 10)

@@ -103,6 +103,10 @@ func (s *queueSuite) TestOneWriteAtATime() {
 	}
 	for i := range 64 {
 		group.Go(func() {
+			if i%4 == 1 {
+				s.NoError(s.queue.DoBulk(s.T().Context(), alone))
+				return
+			}
 			if i%2 == 0 {
 				s.NoError(s.queue.Do(s.T().Context(), alone))
 				return
@@ -122,6 +126,10 @@ func (s *queueSuite) TestOneWriteAtATime() {
 func (s *queueSuite) TestAnErrorRollsBackAndIsPassedOn() {
 	own := errors.New("own")
 	s.Require().Same(own, s.queue.Do(s.T().Context(), func(conn *sql.Conn) error {
+		s.Require().NoError(insert(conn))
+		return own
+	}))
+	s.Require().Same(own, s.queue.DoBulk(s.T().Context(), func(conn *sql.Conn) error {
 		s.Require().NoError(insert(conn))
 		return own
 	}))
