@@ -64,16 +64,22 @@ func (a access) changes(ctx context.Context, after int64, limit int) ([]Change, 
 	case len(rows) == 0 && after > newest:
 		return nil, fmt.Errorf("%w: asked for what follows %d, the newest is %d", ErrCompacted, after, newest)
 	}
-	changes := make([]Change, len(rows))
 	for i, row := range rows {
 		if want := after + 1 + int64(i); row.Revision != want {
 			return nil, fmt.Errorf("%w: the change log lacks revision %d", ErrCorrupt, want)
 		}
+	}
+	return newChanges(rows), nil
+}
+
+func newChanges(rows []db.Change) []Change {
+	changes := make([]Change, len(rows))
+	for i, row := range rows {
 		changes[i] = Change{
 			Revision: row.Revision, Subject: row.Subject, Key: row.Key, Op: Op(row.Op), At: row.At.Time,
 		}
 	}
-	return changes, nil
+	return changes
 }
 
 // Revision implements [Reader].

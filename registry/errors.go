@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/oxide-k/stateregistry/internal/commit"
+	"github.com/oxide-k/stateregistry/internal/feed"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/keyset"
@@ -123,7 +124,7 @@ func classify(err error) error {
 		{errors.Is(err, keyset.ErrWrongKEK), ErrWrongKey},
 		{errors.Is(err, sqlite.ErrCommitUnknown), ErrCommitUnknown},
 		{errors.Is(err, sqlite.ErrGone) || sqlite.IsRefusedCommit(err), ErrTxDone},
-		{errors.Is(err, commit.ErrClosed) || errors.Is(err, sql.ErrConnDone), ErrClosed},
+		{errors.Is(err, commit.ErrClosed) || errors.Is(err, feed.ErrClosed) || errors.Is(err, sql.ErrConnDone), ErrClosed},
 		{errors.Is(err, commit.ErrTimeout) || errors.Is(err, sqlite.ErrNoConnection) || sqlite.IsBusy(err), ErrBusy},
 		{sqlite.IsReadOnly(err), ErrReadOnly},
 	} {

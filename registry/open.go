@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/oxide-k/stateregistry/internal/commit"
+	"github.com/oxide-k/stateregistry/internal/feed"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/keyset"
@@ -79,6 +80,7 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	r.calls.empty = make(chan struct{}, 1)
 	r.keys.kek, r.keys.keyed = kek, kek.Kind() != ""
 	r.rekeying = make(chan struct{}, 1)
+	r.feed = feed.New(r.followLog)
 
 	settings := sqlite.Settings{Location: location, RelaxedSync: o.durability == Normal}
 	if err := (&opening{Registry: r, plan: plan}).openWriter(ctx, settings); err != nil {
@@ -118,7 +120,7 @@ func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) erro
 		if err != nil {
 			return err
 		}
-		r.queue = commit.NewQueue(writer, r.wait)
+		r.queue = commit.NewQueue(writer, r.wait, r.feed.Committed)
 		if err = r.prepareOrClose(ctx, writer, status); !errors.Is(err, errReplaced) {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/commit"
+	"github.com/oxide-k/stateregistry/internal/feed"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
 
@@ -21,6 +22,7 @@ type Registry struct {
 	wait     sqlite.Wait
 	readers  *sqlite.Readers
 	queue    *commit.Queue // nil where the registry was opened read-only
+	feed     *feed.Feed
 	keys     secrets
 	rekeying chan struct{} // holds a token while the keyset is rotated or rewrapped
 	calls    gate
@@ -28,11 +30,12 @@ type Registry struct {
 	closed   error // what closing did
 }
 
-// Close waits for the calls that are running, refuses all later ones (ErrClosed), and closes the database. Called again
-// it waits for the first and returns what that did. It must not be called from a callback of the registry, which it
-// would wait for.
+// Close waits for the calls that are running, refuses all later ones (ErrClosed), and closes the database. What watches
+// ends with ErrClosed; Close does not wait for the bodies of its loops, and may be called from one. Called again it waits
+// for the first and returns what that did. It must not be called from a callback of the registry, which it would wait for.
 func (r *Registry) Close() error {
 	r.closing.Do(func() {
+		r.feed.Close()
 		r.calls.close()
 		// The writer goes last: only it can move the WAL into the file and remove it.
 		err := r.readers.Close()

@@ -18,16 +18,20 @@ var ErrTimeout = errors.New("other writes of this process took too long")
 
 // Queue lets writes through one after another. It is safe for concurrent use.
 type Queue struct {
-	writer *sql.DB
-	wait   sqlite.Wait
-	turn   chan struct{} // holds a token while nobody writes
-	closed chan struct{}
+	writer    *sql.DB
+	wait      sqlite.Wait
+	committed func()
+	turn      chan struct{} // holds a token while nobody writes
+	closed    chan struct{}
 }
 
 // NewQueue is a queue in front of writer, which it owns from now on. A write waits for its turn, and then for the locks
-// of other processes, wait at most for each.
-func NewQueue(writer *sql.DB, wait sqlite.Wait) *Queue {
-	q := &Queue{writer: writer, wait: wait, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+// of other processes, wait at most for each. committed is called after each transaction that was, or may have been,
+// committed, before the write that made it returns.
+func NewQueue(writer *sql.DB, wait sqlite.Wait, committed func()) *Queue {
+	q := &Queue{
+		writer: writer, wait: wait, committed: committed, turn: make(chan struct{}, 1), closed: make(chan struct{}),
+	}
 	q.turn <- struct{}{}
 	return q
 }
@@ -83,7 +87,11 @@ func (q *Queue) transact(ctx context.Context, wait sqlite.Wait, f func(*sqlite.T
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return f(tx)
+	err = f(tx)
+	if err == nil || errors.Is(err, sqlite.ErrCommitUnknown) {
+		q.committed()
+	}
+	return err
 }
 
 // take waits for the turn.

@@ -20,14 +20,16 @@ func TestQueue(t *testing.T) { suite.Run(t, &queueSuite{}) }
 
 type queueSuite struct {
 	suite.Suite
-	queue   *Queue
-	readers *sql.DB
+	queue     *Queue
+	readers   *sql.DB
+	committed []int // how many rows there were each time that the queue said so
 }
 
 // patience is when a call that should have returned is taken for one that hangs.
 const patience = 20 * time.Second
 
 func (s *queueSuite) SetupTest() {
+	s.committed = nil
 	location, err := sqlite.Locate(filepath.Join(s.T().TempDir(), "a.db"))
 	s.Require().NoError(err)
 	settings := sqlite.Settings{Location: location}
@@ -38,7 +40,7 @@ func (s *queueSuite) SetupTest() {
 	s.Require().NoError(err)
 	_, err = writer.ExecContext(s.T().Context(), "CREATE TABLE t (a)")
 	s.Require().NoError(err)
-	s.queue = NewQueue(writer, wait)
+	s.queue = NewQueue(writer, wait, func() { s.committed = append(s.committed, s.count()) })
 	s.readers = sqlite.OpenReaders(settings, wait).Pool()
 }
 
@@ -54,15 +56,28 @@ func insert(conn *sql.Conn) error {
 	return err
 }
 
+func (s *queueSuite) count() (rows int) {
+	s.Require().NoError(s.readers.QueryRowContext(s.T().Context(), "SELECT count(*) FROM t").Scan(&rows))
+	return rows
+}
+
 // holds requires that n rows were committed, and that the queue takes another write.
 func (s *queueSuite) holds(n int) {
-	count := func() (rows int) {
-		s.Require().NoError(s.readers.QueryRowContext(s.T().Context(), "SELECT count(*) FROM t").Scan(&rows))
-		return rows
-	}
-	s.Require().Equal(n, count())
+	s.Require().Equal(n, s.count())
 	s.Require().NoError(s.queue.Do(s.T().Context(), insert))
-	s.Require().Equal(n+1, count())
+	s.Require().Equal(n+1, s.count())
+}
+
+func (s *queueSuite) TestItSaysWhatWasCommittedOnceEverybodyCanReadIt() {
+	s.Require().NoError(s.queue.Do(s.T().Context(), insert))
+	s.Require().NoError(s.queue.DoBulk(s.T().Context(), insert))
+	s.Require().NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
+		s.Require().NoError(insert(tx.Conn()))
+		return tx.Commit(s.T().Context())
+	}))
+	own := errors.New("own")
+	s.Require().ErrorIs(s.queue.Do(s.T().Context(), func(*sql.Conn) error { return own }), own)
+	s.Require().Equal([]int{1, 2, 3}, s.committed)
 }
 
 func (s *queueSuite) wait(done <-chan struct{}) {

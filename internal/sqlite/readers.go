@@ -15,8 +15,9 @@ var ErrNoConnection = errors.New("all connections are in use")
 
 // Readers are the connections that read, and cannot write. They are safe for concurrent use.
 type Readers struct {
-	pool *sql.DB
-	wait Wait
+	connector *connector
+	pool      *sql.DB
+	wait      Wait
 	// A few connections for point reads, kept out of the pool, whose bookkeeping costs as much as a point read's own work.
 	kept  chan *sql.Conn // those that are open and not in use
 	spare chan struct{}  // one for each that may still be opened
@@ -30,11 +31,14 @@ const maxReaders = 256
 func OpenReaders(s Settings, w Wait) *Readers {
 	params := s.params()
 	params.Set("mode", "ro")
-	pool := sql.OpenDB(s.connector(params))
+	connector := s.connector(params)
+	pool := sql.OpenDB(connector)
 	kept := max(4, 2*runtime.GOMAXPROCS(0))
 	pool.SetMaxOpenConns(kept + maxReaders)
 	pool.SetMaxIdleConns(kept)
-	r := &Readers{pool: pool, wait: w, kept: make(chan *sql.Conn, kept), spare: make(chan struct{}, kept)}
+	r := &Readers{
+		connector: connector, pool: pool, wait: w, kept: make(chan *sql.Conn, kept), spare: make(chan struct{}, kept),
+	}
 	for range kept {
 		r.spare <- struct{}{}
 	}
