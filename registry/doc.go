@@ -22,6 +22,13 @@
 // registry-wide, whoever makes it (this package, a subsystem's SQL, an oxide-k kernel, the sqlite3 shell). Writes return
 // theirs, [IfRevision] makes a write conditional on it, and [Reader.Changes] lists what changed since.
 //
+// [Registry.Watch] goes on from there: it gives the changes as they happen, in this process or another one.
+//
+// # Settings
+//
+// A [Setting] is a config key with its Go type, default and validation: a subsystem declares its own as a block of package
+// variables, reads and writes them in and outside of transactions, and watches them.
+//
 // # Files
 //
 // The database is SQLite in WAL mode, synced at every commit: a write that returned without an error survives a crash and

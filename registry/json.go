@@ -133,7 +133,7 @@ func checkDestination(dst any) error {
 // decode fills dst from JSON text. Its errors name Go types, never what was stored.
 func decode(text []byte, dst any) error {
 	if !utf8.Valid(text) { // JSON is UTF-8; json would replace what is not
-		return fmt.Errorf("%w: it is not JSON", ErrDecode)
+		return notJSON(dst)
 	}
 	err := json.Unmarshal(text, dst)
 	if err == nil {
@@ -152,9 +152,13 @@ func decode(text []byte, dst any) error {
 		return fmt.Errorf("%w into %s: a JSON %s does not fit %s%s",
 			ErrDecode, reflect.TypeOf(dst).Elem(), jsonKind(mismatch.Value), mismatch.Type, where)
 	case errors.As(err, &syntax):
-		return fmt.Errorf("%w: it is not JSON", ErrDecode)
+		return notJSON(dst)
 	}
 	return fmt.Errorf("%w into %s: its unmarshal method failed", ErrDecode, reflect.TypeOf(dst).Elem())
+}
+
+func notJSON(dst any) error {
+	return fmt.Errorf("%w into %s: it is not JSON", ErrDecode, reflect.TypeOf(dst).Elem())
 }
 
 // jsonKind is the first word of what json says it met: the literal may follow ("number 123"). An unmarshal method may
