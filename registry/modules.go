@@ -15,7 +15,8 @@ import (
 // ModuleKind is a module's execution layer. See [schema.ModuleKind].
 type ModuleKind = schema.ModuleKind
 
-// ModuleState is where a module stands in its life cycle. See [schema.ModuleState].
+// ModuleState is where a module stands in its life cycle. See [schema.ModuleState], whose CanBecome knows oxide-k's
+// transitions.
 type ModuleState = schema.ModuleState
 
 // The kinds and states that there are.

@@ -59,6 +59,24 @@ func (s ModuleState) Valid() bool {
 	return false
 }
 
+// CanBecome reports whether next follows s in the life of an oxide-k module (its module.rs): start takes a loaded,
+// stopped or failed module by starting to running; stop takes a running one by stopping to stopped; what goes wrong in
+// either, or while the module runs, makes it failed. No state becomes itself, and one that is not Valid neither becomes
+// another nor is become. Nothing enforces it: it is for who wants to.
+func (s ModuleState) CanBecome(next ModuleState) bool {
+	switch s {
+	case StateLoaded, StateStopped, StateFailed:
+		return next == StateStarting
+	case StateStarting:
+		return next == StateRunning || next == StateFailed
+	case StateRunning:
+		return next == StateStopping || next == StateFailed
+	case StateStopping:
+		return next == StateStopped || next == StateFailed
+	}
+	return false
+}
+
 // Scan reads a column. NULL, which an outer join gives, is the zero value.
 func (s *ModuleState) Scan(src any) error {
 	text, err := columnText(src)

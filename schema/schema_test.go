@@ -190,3 +190,22 @@ func (s *columnSuite) TestTextOrderIsTimeOrder() {
 	}
 	s.Require().True(slices.IsSorted(texts))
 }
+
+// The table that oxide-k's module manager walks through.
+func (s *columnSuite) TestWhatAStateCanBecome() {
+	legal := map[ModuleState][]ModuleState{
+		StateLoaded:   {StateStarting},
+		StateStarting: {StateRunning, StateFailed},
+		StateRunning:  {StateStopping, StateFailed},
+		StateStopping: {StateStopped, StateFailed},
+		StateStopped:  {StateStarting},
+		StateFailed:   {StateStarting},
+		"paused":      nil,
+		"":            nil,
+	}
+	for from := range legal {
+		for to := range legal {
+			s.Require().Equal(slices.Contains(legal[from], to), from.CanBecome(to), "%s -> %s", from, to)
+		}
+	}
+}
