@@ -31,6 +31,10 @@ test: toolchain ## run all tests
 test-race: toolchain ## run all tests under the race detector
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -race -timeout 30m ./...); done
 
+.PHONY: torture
+torture: toolchain ## let eight processes write one counter for a minute
+	@$(GO) test ./tests -run '^TestCounter$$' -counting 60s -v
+
 .PHONY: bench
 bench: toolchain ## run the benchmarks beside the code
 	@$(GO) test -run '^$$' -bench . -benchmem ./...

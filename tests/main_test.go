@@ -31,6 +31,8 @@ func roles() map[string]role {
 		"follow":   roleFollow,
 		"rotate":   roleRotate,
 		"encrypt":  roleEncrypt,
+		"count":    roleCount,
+		"write":    roleWrite,
 	}
 }
 
