@@ -2,7 +2,7 @@
 
 GO ?= go
 # Modules of their own within this one; each is tested and verified by itself. tools/ only pins what generates and checks.
-NESTED  := tests/tinkv1
+NESTED  := tests/tinkv1 examples/decisionlog
 MODULES := . $(NESTED)
 # What the coverage figure is about.
 COVERED := ./registry/...,./keyset/...,./schema/...,./manifest/...,./internal/...
@@ -10,6 +10,8 @@ COVERED := ./registry/...,./keyset/...,./schema/...,./manifest/...,./internal/..
 TOOL        := GOWORK=off $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 SQLC        := $(TOOL) sqlc
 STATICCHECK := $(TOOL) staticcheck
+# The subsystem has a Makefile of its own, since it is there to be copied. Here it uses the same sqlc as this one.
+SUBSYSTEM   := $(MAKE) --no-print-directory -C examples/decisionlog GO='$(GO)' SQLC='$(SQLC)'
 
 .DEFAULT_GOAL := help
 
@@ -24,11 +26,13 @@ demo: toolchain ## boot a registry on a copy of an oxide-k database, and show it
 
 .PHONY: test
 test: toolchain ## run all tests
+	@$(SQLC) version >/dev/null # one of the tests runs it: compiled here, it does not count against that one's time
 	@$(GO) test ./...
 	@set -e; for m in $(NESTED); do (cd $$m && $(GO) test -count=1 ./...); done # the cache knows nothing of programs they build
 
 .PHONY: test-race
 test-race: toolchain ## run all tests under the race detector
+	@$(SQLC) version >/dev/null
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -race -timeout 30m ./...); done
 
 .PHONY: torture
@@ -40,12 +44,14 @@ bench: toolchain ## run the benchmarks beside the code
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: generate
-generate: toolchain ## write db/ from schema/ and queries/
+generate: toolchain ## write db/ from schema/ and queries/, also the subsystem's
 	@$(SQLC) generate
+	@$(SUBSYSTEM) generate
 
 .PHONY: verify
 verify: toolchain ## check that what is generated, tidied and formatted is up to date, and vet
 	@$(SQLC) diff
+	@$(SUBSYSTEM) verify
 	@set -e; for m in $(MODULES) tools; do (cd $$m && $(GO) mod tidy -diff); done
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(STATICCHECK) ./...); done
@@ -57,7 +63,7 @@ cover: toolchain ## run all tests and print the statement coverage
 
 .PHONY: clean
 clean: ## remove what the other targets left
-	@rm -rf demo cover.out
+	@rm -rf demo cover.out examples/decisionlog/.core
 
 # The SQLite driver is C code. `go env CGO_ENABLED` is 0 where there is no compiler, too.
 .PHONY: toolchain

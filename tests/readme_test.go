@@ -7,35 +7,52 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// TestReadmeShowsTheExampleThatRuns holds the README's examples against the package's, which go test runs.
-func TestReadmeShowsTheExampleThatRuns(t *testing.T) {
-	source, err := os.ReadFile("../registry/example_test.go")
-	require.NoError(t, err)
-	files := token.NewFileSet()
-	parsed, err := parser.ParseFile(files, "example_test.go", source, parser.ParseComments)
-	require.NoError(t, err)
+// TestReadmeShowsTheExamplesThatRun holds the README's examples against the packages', which go test runs.
+func TestReadmeShowsTheExamplesThatRun(t *testing.T) {
+	for path, names := range map[string][]string{
+		"../registry/example_test.go":             {"Example", "ExampleOpenEncrypted"},
+		"../examples/decisionlog/example_test.go": {"Example"},
+	} {
+		source, err := os.ReadFile(path)
+		require.NoError(t, err)
+		files := token.NewFileSet()
+		parsed, err := parser.ParseFile(files, path, source, parser.ParseComments)
+		require.NoError(t, err)
 
-	shown := 0
-	for _, decl := range parsed.Decls {
-		f, ok := decl.(*ast.FuncDecl)
-		if !ok || f.Name.Name != "Example" && f.Name.Name != "ExampleOpenEncrypted" {
-			continue
+		shown := 0
+		for _, decl := range parsed.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok || !slices.Contains(names, f.Name.Name) {
+				continue
+			}
+			shown++
+			body := string(source[files.Position(f.Body.Lbrace).Offset+1 : files.Position(f.Body.Rbrace).Offset])
+			lines := strings.Split(strings.Trim(body, "\n"), "\n")
+			for i := range lines {
+				lines[i] = strings.TrimPrefix(lines[i], "\t")
+			}
+			require.Contains(t, readme(t), "```go\n"+strings.Join(lines, "\n")+"\n```\n")
 		}
-		shown++
-		body := string(source[files.Position(f.Body.Lbrace).Offset+1 : files.Position(f.Body.Rbrace).Offset])
-		lines := strings.Split(strings.Trim(body, "\n"), "\n")
-		for i := range lines {
-			lines[i] = strings.TrimPrefix(lines[i], "\t")
-		}
-		require.Contains(t, readme(t), "```go\n"+strings.Join(lines, "\n")+"\n```\n")
+		require.Len(t, names, shown, path)
 	}
-	require.Equal(t, 2, shown)
+}
+
+// TestReadmeShowsTheSubsystemsSchema: each piece of SQL in the README is the subsystem's.
+func TestReadmeShowsTheSubsystemsSchema(t *testing.T) {
+	schema, err := os.ReadFile(subsystem + "/schema/00001_decisions.sql")
+	require.NoError(t, err)
+	pieces := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(readme(t), -1)
+	require.NotEmpty(t, pieces)
+	for _, piece := range pieces {
+		require.Contains(t, string(schema), piece[1])
+	}
 }
 
 // TestReadmeNamesTestsThatExist: each promise of the README names the tests that hold it.

@@ -1,0 +1,23 @@
+// Package decisionlog is a subsystem of a stateregistry: an append-only log of what was decided by whom, why, from what
+// inputs, with what output, and with how much confidence. It brings a table of its own, and its queries run in the
+// registry's transactions, so that a decision and what it changed are committed together or not at all.
+//
+//	reg, err := registry.Open(ctx, path, registry.WithMigrations(decisionlog.Set, decisionlog.Migrations))
+//	err = reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
+//		if _, err := decisionlog.Log(ctx, tx, decisionlog.Decision{ … }); err != nil {
+//			return err
+//		}
+//		_, err := tx.SetModuleState(ctx, "oxide-mirror", registry.StateFailed)
+//		return err
+//	})
+//	newest, err := decisionlog.Recent(ctx, reg.ReadDB(), 10)
+//
+// What reads takes the [registry.Tx] of a View or an Update, or [registry.Registry.ReadDB].
+//
+// Decisions are never changed and never removed: triggers refuse it, whoever tries with whatever statement (other than
+// one that drops the table, or a trigger). Each is a change in the registry's change log, under [Subject]. Like all tables
+// of subsystems they are plaintext in the file, also where the values of the registry are encrypted.
+//
+// It is meant to be copied, as the beginning of another subsystem: schema/ holds its table, queries/ its statements, db/
+// what sqlc makes of both, and this package the types and errors that its callers see.
+package decisionlog
