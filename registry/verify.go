@@ -38,7 +38,8 @@ func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
 	v := verification{}
 	err := r.View(ctx, func(ctx context.Context, tx *Tx) error {
 		for _, step := range []func(context.Context, *Tx) error{
-			v.integrity, v.guards, v.types, v.modules, v.keyset, v.config, v.log,
+			v.keyset, // before the keyrings of this snapshot are forgotten: others may rewrap and rotate meanwhile
+			v.integrity, v.guards, v.types, v.modules, v.config, v.log,
 		} {
 			err := step(ctx, tx)
 			switch {
