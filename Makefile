@@ -2,7 +2,7 @@
 
 GO ?= go
 # Modules of their own within this one; each is tested and verified by itself. tools/ only pins what generates and checks.
-NESTED  := tests/tinkv1 examples/decisionlog
+NESTED  := tests/tinkv1 examples/decisionlog examples/kernel
 MODULES := . $(NESTED)
 # What the coverage figure is about.
 COVERED := ./registry/...,./keyset/...,./schema/...,./manifest/...,./internal/...
@@ -22,7 +22,8 @@ help: ## show this list
 
 .PHONY: demo
 demo: toolchain ## boot a registry on a copy of an oxide-k database, and show it
-	@$(GO) run ./examples/kernel -dir demo
+	@$(GO) -C examples/kernel build -o $(CURDIR)/.bin/kernel . # run from here, so that the paths that it shows are true here
+	@.bin/kernel -dir demo
 
 .PHONY: test
 test: toolchain ## run all tests
@@ -62,7 +63,7 @@ cover: toolchain ## run all tests and print the statement coverage
 
 .PHONY: clean
 clean: ## remove what the other targets left
-	@rm -rf demo cover.out examples/decisionlog/.core
+	@rm -rf demo cover.out .bin examples/decisionlog/.core
 
 # The SQLite driver is C code. `go env CGO_ENABLED` is 0 where there is no compiler, too.
 .PHONY: toolchain

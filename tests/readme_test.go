@@ -18,6 +18,7 @@ import (
 func TestReadmeShowsTheExamplesThatRun(t *testing.T) {
 	for path, names := range map[string][]string{
 		"../registry/example_test.go":             {"Example", "ExampleOpenEncrypted"},
+		"../registry/example_watch_test.go":       {"ExampleRegistry_Watch"},
 		"../examples/decisionlog/example_test.go": {"Example"},
 	} {
 		source, err := os.ReadFile(path)
@@ -42,6 +43,17 @@ func TestReadmeShowsTheExamplesThatRun(t *testing.T) {
 		}
 		require.Len(t, names, shown, path)
 	}
+}
+
+// TestReadmeShowsTheExamplesSettings: the block of variables is the example's.
+func TestReadmeShowsTheExamplesSettings(t *testing.T) {
+	example, err := os.ReadFile("../registry/example_watch_test.go")
+	require.NoError(t, err)
+	_, block, found := strings.Cut(chapter(t, "Use it"), "### Settings\n\n```go\n")
+	require.True(t, found)
+	block, _, found = strings.Cut(block, "```")
+	require.True(t, found)
+	require.Contains(t, string(example), block)
 }
 
 // TestReadmeShowsTheSubsystemsSchema: each piece of SQL in the README is the subsystem's.

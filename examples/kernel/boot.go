@@ -25,13 +25,15 @@ type kernel struct {
 
 // boot opens the registry at path, takes all steps, and closes it.
 func (k kernel) boot(ctx context.Context, path string) (err error) {
-	k.reg, err = registry.Open(ctx, path, registry.WithMustExist(), registry.WithLogger(logger(k.out)))
+	k.reg, err = registry.Open(ctx, path, append(options(), registry.WithLogger(logger(k.out)))...)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, k.reg.Close()) }()
 	for _, step := range []func(context.Context) error{
-		k.takeOver, k.register, k.live, k.configure, k.compete, k.show, k.preserve,
+		k.takeOver, k.register, k.live, k.justify,
+		func(ctx context.Context) error { return k.follow(ctx, path) },
+		k.configure, k.compete, k.show, k.preserve,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -87,21 +89,24 @@ func (k kernel) register(ctx context.Context) error {
 	return table.flush()
 }
 
-// live walks a module through its states. Each step demands the state that the kernel believes it is in.
+// petstore is the module whose life is shown.
+const petstore = "petstore"
+
+// live walks a module through its first states. Each step demands the state that the kernel believes it is in.
 func (k kernel) live(ctx context.Context) error {
 	heading(k.out, "The life of a module")
-	const id = "petstore"
-	states := []registry.ModuleState{
-		registry.StateLoaded, registry.StateStarting, registry.StateRunning, registry.StateStopping, registry.StateStopped,
-	}
+	states := []registry.ModuleState{registry.StateLoaded, registry.StateStarting, registry.StateRunning}
 	for i, to := range states[1:] {
-		revision, err := k.reg.TransitionModule(ctx, id, states[i], to)
+		revision, err := k.reg.TransitionModule(ctx, petstore, states[i], to)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(k.out, "%s: %s -> %s, revision %d\n", id, states[i], to, revision)
+		fmt.Fprintf(k.out, "%s: %s -> %s, revision %d\n", petstore, states[i], to, revision)
 	}
-	_, err := k.reg.TransitionModule(ctx, id, registry.StateLoaded, registry.StateStarting)
+	fmt.Fprintf(k.out, "from %s it can become %s: %t; %s: %t\n", registry.StateRunning,
+		registry.StateLoaded, registry.StateRunning.CanBecome(registry.StateLoaded),
+		registry.StateStopping, registry.StateRunning.CanBecome(registry.StateStopping))
+	_, err := k.reg.TransitionModule(ctx, petstore, registry.StateLoaded, registry.StateStarting)
 	return showRefusal(k.out, err, registry.ErrConflict)
 }
 
@@ -118,6 +123,17 @@ func (d duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 func (d *duration) UnmarshalText(text []byte) (err error) {
 	d.Duration, err = time.ParseDuration(string(text))
 	return err
+}
+
+// timeout is one of the kernel's settings: its key, type, default and what is valid, in one place.
+var timeout = registry.Setting[duration]{
+	Name: "kernel.timeout", Default: duration{90 * time.Second},
+	Validate: func(d duration) error {
+		if d.Duration <= 0 {
+			return errors.New("it must be positive")
+		}
+		return nil
+	},
 }
 
 // configure reads what oxide-k left, and writes what it did not know.
@@ -152,19 +168,16 @@ func (k kernel) configure(ctx context.Context) error {
 	}
 	tell("feature.flags", flags, ", with one more")
 
-	timeout, found, err := registry.TryGet[duration](ctx, k.reg, "kernel.timeout")
+	wait, err := timeout.Get(ctx, k.reg)
 	if err != nil {
 		return err
 	}
-	remark := ""
-	if !found {
-		timeout, remark = duration{90 * time.Second}, ", which nobody had set"
-		if _, err := k.reg.SetConfig(ctx, "kernel.timeout", timeout, registry.IfRevision(0)); err != nil {
-			return err
-		}
+	tell(timeout.Name, wait, ", the default: nobody had set it")
+	if _, err := timeout.Set(ctx, k.reg, duration{2 * time.Minute}, registry.IfRevision(0)); err != nil {
+		return err
 	}
-	tell("kernel.timeout", timeout, remark)
-	return nil
+	_, err = timeout.Set(ctx, k.reg, duration{-time.Minute})
+	return showRefusal(k.out, err, registry.ErrInvalid)
 }
 
 // compete writes twice on the ground of one read. The second write would undo the first, and is refused.

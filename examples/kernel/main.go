@@ -30,6 +30,9 @@ const (
 )
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) == 2 && args[0] == actArgument {
+		return act(ctx, args[1])
+	}
 	flags := flag.NewFlagSet("kernel", flag.ContinueOnError)
 	dir := flags.String("dir", "demo", "the `folder` to make, or an earlier demo's to make anew")
 	from := flags.String("from", "tests/testdata/oxide-k/plain.db", "the oxide-k `database` to start from; it is copied")
@@ -75,6 +78,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	for _, query := range []string{
 		"SELECT id, kind, state, revision FROM modules",
 		"SELECT substr(value, 1, 16) AS marker, count(*) FROM config GROUP BY 1",
+		"SELECT at, actor, action, rationale FROM decisions",
 		"SELECT set_name, name, applied_at FROM migrations",
 	} {
 		fmt.Fprintf(stdout, "  sqlite3 -box %s \"%s\"\n", path, query)
