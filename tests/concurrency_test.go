@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/oxide-k/stateregistry/registry"
 )
@@ -24,15 +21,10 @@ type concurrencySuite struct{ callSuite }
 
 const workers = 64
 
-// rand is a source of its own for each goroutine. The seed is printed; STATEREGISTRY_SEED replays it.
+// rand is a source of its own for each goroutine. The seed is printed.
 func (s *concurrencySuite) rand() func(worker int) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("STATEREGISTRY_SEED"); text != "" {
-		given, err := strconv.ParseUint(text, 10, 64)
-		s.Require().NoError(err)
-		seed = given
-	}
-	s.T().Logf("STATEREGISTRY_SEED=%d", seed)
+	seed := randomSeed(s.T())
+	s.T().Logf("%s=%d", seedVar, seed)
 	return func(worker int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(worker))) }
 }
 

@@ -5,9 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"math/rand/v2"
-	"os"
-	"strconv"
-	"time"
 
 	_ "github.com/mattn/go-sqlite3" // the other program's connection
 
@@ -132,15 +129,10 @@ func (s *rowSuite) unchanged(reg *registry.Registry, f func()) {
 	s.Require().Equal(before, s.rows(reg))
 }
 
-// random is a source for a test of many cases. It prints its seed; STATEREGISTRY_SEED replays one.
+// random is a source for a test of many cases. It prints its seed.
 func (s *rowSuite) random() *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("STATEREGISTRY_SEED"); text != "" {
-		var err error
-		seed, err = strconv.ParseUint(text, 10, 64)
-		s.Require().NoError(err)
-	}
-	s.T().Logf("STATEREGISTRY_SEED=%d", seed)
+	seed := randomSeed(s.T())
+	s.T().Logf("%s=%d", seedVar, seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
