@@ -133,10 +133,10 @@ func (w *watch) run(ctx context.Context, yield func(Change, error) bool) error {
 		return err
 	}
 	defer watcher.Leave()
-	for {
+	for first := true; ; first = false { // at first the log has the word: it may have lost what is still in memory
 		rows, newest, grown := watcher.Since(w.after)
 		changes := newChanges(rows)
-		if len(changes) == 0 && !newest {
+		if first || len(changes) == 0 && !newest {
 			if changes, err = w.registry.changes(ctx, w.after, watchPage); err != nil {
 				return err
 			}

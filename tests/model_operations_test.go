@@ -65,6 +65,8 @@ var modelReads = []modelRead{
 	{"ListModules", 5, (*modelCalls).listModules},
 	{"Changes", 10, (*modelCalls).changes},
 	{"Revision", 3, (*modelCalls).sameRevision},
+	{"Watch", 4, (*modelCalls).watch},
+	{"Setting.Get", 4, (*modelCalls).getSetting},
 	{"SQL: query", 4, (*modelCalls).query},
 }
 
@@ -80,6 +82,9 @@ var modelWrites = []modelWrite{
 	{"DeleteConfig", 14, (*modelCalls).deleteConfig},
 	{"Modify", 10, (*modelCalls).modify},
 	{"Modify of a type", 5, (*modelCalls).modifyInt},
+	{"Setting.Set", 5, (*modelCalls).setSetting},
+	{"Setting.Modify", 5, (*modelCalls).modifySetting},
+	{"Setting.Delete", 2, (*modelCalls).deleteSetting},
 	{"UpsertModule", 20, (*modelCalls).upsertModule},
 	{"SetModuleState", 8, (*modelCalls).setModuleState},
 	{"TransitionModule", 12, (*modelCalls).transitionModule},
@@ -147,10 +152,12 @@ func modelMustMeet(m mode) []string {
 		"DeleteModule: nothing", "TransitionModule: another state", "TransitionModule: unknown",
 		"Modify: created", "Modify: failed", "Modify: not encoded", "Modify: panicked", "Modify: another type",
 		"Get: another type", "Get: not found", "Changes: compacted", "Changes: ahead", "Changes: limited", "Changes: none",
-		"Update: committed", "Update: failed", "Update: panicked", "Update: context ended", "View: failed",
+		"Setting: the default", "Setting: does not fit", "Setting: not valid", "Watch: compacted", "Watch: some",
+		"watching: followed", "Update: committed", "Update: failed", "Update: panicked", "Update: context ended", "View: failed",
 	}
 	if !m.memory {
-		names = append(names, "View: a write meanwhile", "View: a rotation meanwhile", "second: opened", "second: closed")
+		names = append(names, "View: a write meanwhile", "View: a rotation meanwhile", "second: opened", "second: closed",
+			"watching: closed")
 	}
 	for _, act := range modelActs(m) {
 		names = append(names, act.name)

@@ -23,6 +23,10 @@ var modelOperations = flag.Int("model.operations", 10_000, "how many operations 
 // modelComparison is how many operations there are from one comparison of everything to the next.
 const modelComparison = 500
 
+// modelWatched is how many there are from one look at what a watch gave to the next: it may wait for another handle's commit
+// to be noticed.
+const modelWatched = 20
+
 // TestModel does random operations in each mode, and holds each answer, and from time to time everything that the registry
 // has, against a model that is a few maps. A failure prints the seed that does the same again, and the last operations.
 //
@@ -56,6 +60,7 @@ type modelRun struct {
 	keks    []keyset.KEK         // the mode's own, and others
 	kek     int                  // which of them wraps the keyset
 	keyset  keyset.Info
+	watched *modelWatching
 
 	audited int            // how many rows the subsystem's table has
 	number  int            // of the operation
@@ -79,6 +84,7 @@ func newModelRun(t *testing.T, m mode, seed uint64) *modelRun {
 	}
 	r.open(registry.WithLogLimit(r.state.limit))
 	t.Cleanup(func() {
+		r.watched.stop()
 		for _, reg := range r.handles {
 			_ = reg.Close()
 		}
@@ -104,6 +110,9 @@ func (r *modelRun) run(n int) {
 		act.do(r)
 		r.Zero(r.depth)
 		r.outside().sameRevision()
+		if r.number%modelWatched == 0 {
+			r.sameWatched()
+		}
 		if r.number%modelComparison == 0 {
 			r.compare()
 		}
