@@ -13,7 +13,7 @@ import (
 	"github.com/oxide-k/stateregistry/registry"
 )
 
-var counting = flag.Duration("counting", 2*time.Second, "how long processes count together")
+var counting = flag.Duration("counting", time.Second, "how long processes count together")
 
 // Many processes that count with one counter.
 func TestCounter(t *testing.T) {

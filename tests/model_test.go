@@ -25,7 +25,7 @@ const modelComparison = 500
 
 // modelWatched is how many there are from one look at what a watch gave to the next: it may wait for another handle's commit
 // to be noticed.
-const modelWatched = 20
+const modelWatched = 50
 
 // TestModel does random operations in each mode, and holds each answer, and from time to time everything that the registry
 // has, against a model that is a few maps. A failure prints the seed that does the same again, and the last operations.

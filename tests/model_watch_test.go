@@ -16,7 +16,10 @@ func (x *modelCalls) watch() {
 	if !ok {
 		return // a transaction has none
 	}
-	after := max(0, x.state.oldest()-3+x.random.Int64N(x.state.revision-x.state.oldest()+5))
+	after := x.state.oldest() - 1 + x.random.Int64N(x.state.revision-x.state.oldest()+2)
+	if x.chance(4) {
+		after = max(0, x.state.oldest()-2-x.random.Int64N(3))
+	}
 	var opts []registry.WatchOption
 	subject, prefix := "", ""
 	if x.chance(3) {
