@@ -73,6 +73,9 @@ func (r *modelRun) view(reg *registry.Registry) {
 		defer r.within()()
 		over = tx
 		x := &modelCalls{modelRun: r, ctx: ctx, to: tx, state: snapshot, encrypted: r.mode.encrypted()}
+		if r.chance(10) {
+			x.compare()
+		}
 		for range r.random.IntN(6) {
 			if !r.mode.memory {
 				r.meanwhile()
