@@ -45,12 +45,12 @@ bench: toolchain ## run the benchmarks beside the code
 .PHONY: generate
 generate: toolchain ## write db/ from schema/ and queries/, also the subsystem's
 	@$(SQLC) generate
-	@$(SUBSYSTEM) generate
+	+@$(SUBSYSTEM) generate
 
 .PHONY: verify
 verify: toolchain ## check that what is generated, tidied and formatted is up to date, also in a copy, and vet
 	@$(SQLC) diff
-	@$(SUBSYSTEM) verify
+	+@$(SUBSYSTEM) verify
 	@$(GO) test ./tests -run '^TestACopiedSubsystemWorks$$' -count=1 -sqlc '$(SQLC)'
 	@set -e; for m in $(MODULES) tools; do (cd $$m && $(GO) mod tidy -diff); done
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }

@@ -2,11 +2,16 @@ package registry
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/feed"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
+
+// watchInterval is how often others' commits are asked for while anybody watches. Watchers are promised them within 100 ms.
+const watchInterval = 25 * time.Millisecond
 
 // followedLog is the change log as the feed follows it, while anybody watches.
 type followedLog struct {
@@ -21,7 +26,7 @@ func (r *Registry) followLog(ctx context.Context) (feed.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &followedLog{Observer: observer, ctx: ctx, wait: sqlite.Wait{Limit: feed.Interval}}, nil
+	return &followedLog{Observer: observer, ctx: ctx, wait: sqlite.Wait{Limit: watchInterval}}, nil
 }
 
 // Bounds implements feed.Log.
@@ -43,4 +48,20 @@ func (l *followedLog) Changes(after int64, limit int) (rows []db.Change, err err
 		return err
 	})
 	return rows, err
+}
+
+// untilFree runs try again and again while the locks of others, or those who hold all connections, are in its way: whoever
+// watches has all the time there is.
+func untilFree(ctx context.Context, try func() error) error {
+	for {
+		err := classify(try())
+		if !errors.Is(err, ErrBusy) {
+			return err
+		}
+		select {
+		case <-time.After(watchInterval):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

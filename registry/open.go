@@ -80,7 +80,7 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	r.calls.empty = make(chan struct{}, 1)
 	r.keys.kek, r.keys.keyed = kek, kek.Kind() != ""
 	r.rekeying = make(chan struct{}, 1)
-	r.feed = feed.New(r.followLog)
+	r.feed = feed.New(r.followLog, watchInterval)
 
 	settings := sqlite.Settings{Location: location, RelaxedSync: o.durability == Normal}
 	if err := (&opening{Registry: r, plan: plan}).openWriter(ctx, settings); err != nil {
@@ -120,7 +120,7 @@ func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) erro
 		if err != nil {
 			return err
 		}
-		r.queue = commit.NewQueue(writer, r.wait, r.feed.Committed)
+		r.queue = commit.NewQueue(writer, r.wait, func() { r.feed.Committed() })
 		if err = r.prepareOrClose(ctx, writer, status); !errors.Is(err, errReplaced) {
 			return err
 		}

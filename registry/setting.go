@@ -16,28 +16,29 @@ import (
 type Setting[T any] struct {
 	// Name is the config key.
 	Name string
-	// Default is the value where there is no entry. It is not validated. Readers get a copy, made through JSON where it
-	// refers to anything, so that none of them changes it for the others.
+	// Default is the value where there is no entry. It is not validated. Readers get it as if it had been stored and read:
+	// a copy, so that none of them changes it for the others, without what JSON leaves out.
 	Default T
 	// Validate returns an error for a value that makes no sense; nil takes all. Its error is part of the registry's: it
-	// should not quote a secret.
+	// should not quote a secret. Modify calls it in its transaction: it must not use the registry.
 	Validate func(T) error
 }
 
 // Get returns the value, or the default where there is none. A stored value that is no T, or not valid, is ErrDecode,
-// which names the key and the type; the other errors are [Reader]'s. With an error comes T's zero value.
+// which names the key and the type; a default that has no JSON form is ErrEncode; the other errors are [Reader]'s. With an
+// error comes T's zero value.
 func (s Setting[T]) Get(ctx context.Context, r Reader) (T, error) {
 	value, found, err := TryGet[T](ctx, r, s.Name)
 	if err == nil {
-		value, err = s.effective(value, found)
+		value, err = s.effective("get setting", value, found)
 	}
-	return value, failed("get setting", s.Name, err)
+	return value, err
 }
 
 // Set stores a value: ErrInvalid where it is not valid; the other errors are SetConfig's.
 func (s Setting[T]) Set(ctx context.Context, w Writer, value T, opts ...WriteOption) (int64, error) {
-	if err := s.validate(value); err != nil {
-		return 0, failed("set setting", s.Name, invalid("%w", err))
+	if err := s.check("set setting", ErrInvalid, value); err != nil {
+		return 0, err
 	}
 	return w.SetConfig(ctx, s.Name, value, opts...)
 }
@@ -57,18 +58,15 @@ func (s Setting[T]) Modify(ctx context.Context, w Writer, f func(current T) (T, 
 		return zero, failed("modify setting", s.Name, invalid("a nil callback"))
 	}
 	return Modify(ctx, w, s.Name, func(value T, exists bool) (T, error) {
-		current, err := s.effective(value, exists)
+		current, err := s.effective("modify setting", value, exists)
 		if err != nil {
-			return current, failed("modify setting", s.Name, err)
+			return current, err
 		}
 		next, err := f(current)
 		if err != nil {
 			return next, err
 		}
-		if err := s.validate(next); err != nil {
-			return next, failed("modify setting", s.Name, invalid("%w", err))
-		}
-		return next, nil
+		return next, s.check("modify setting", ErrInvalid, next)
 	})
 }
 
@@ -76,9 +74,9 @@ func (s Setting[T]) Modify(ctx context.Context, w Writer, f func(current T) (T, 
 // deletion. Of changes that come faster than the loop takes them it gives the newest, never an older one after a newer,
 // and it does not mind what became of the change log meanwhile.
 //
-// A stored value that cannot be read comes as an error, Get's, and the loop goes on: the next change may mend it. It ends
-// without a word when ctx does; any other error is the last element, as with [Registry.Watch], which also says what else
-// holds. Each loop over it begins anew.
+// A stored value that cannot be read comes as an error, such as ErrDecode, and the loop goes on: the next change may mend
+// it. (Encrypt and Decrypt are no change.) It ends without a word when ctx does; any other error is the last element, as
+// with [Registry.Watch], which also says what else holds. Each loop over it begins anew.
 func (s Setting[T]) Watch(ctx context.Context, r *Registry) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		err := s.watch(ctx, r, yield)
@@ -135,78 +133,78 @@ type settingState[T any] struct {
 
 // read reads the state as it is now.
 func (s Setting[T]) read(ctx context.Context, r *Registry) (now settingState[T], err error) {
-	err = r.View(ctx, func(ctx context.Context, tx *Tx) error {
-		var err error
-		if now.asOf, err = tx.Revision(ctx); err != nil {
+	var entry ConfigEntry
+	found := false
+	err = untilFree(ctx, func() error {
+		return r.View(ctx, func(ctx context.Context, tx *Tx) (err error) {
+			if now.asOf, err = tx.Revision(ctx); err != nil {
+				return err
+			}
+			entry, err = tx.GetConfigEntry(ctx, s.Name)
+			if found = err == nil; errors.Is(err, ErrConfigNotFound) {
+				return nil
+			}
 			return err
-		}
-		entry, err := tx.GetConfigEntry(ctx, s.Name)
-		found := err == nil
-		if err != nil && !errors.Is(err, ErrConfigNotFound) {
-			return err
-		}
-		now.revision = entry.Revision
-		if found {
-			now.err = entry.Decode(&now.value)
-		}
-		if now.err == nil {
-			now.value, now.err = s.effective(now.value, found)
-		}
-		if now.err != nil {
-			var zero T
-			now.value, now.err = zero, failed("watch setting", s.Name, now.err)
-		}
-		return nil
+		})
 	})
-	return now, err
+	if err != nil {
+		return now, err
+	}
+	// After the snapshot: what decodes and validates is the caller's, and may take its time.
+	now.revision = entry.Revision
+	if found {
+		now.err = entry.Decode(&now.value)
+	}
+	if now.err == nil {
+		now.value, now.err = s.effective("watch setting", now.value, found)
+	} else {
+		var zero T
+		now.value = zero
+	}
+	return now, nil
 }
 
 // effective is what counts: the value that was found, if it is valid, or the default.
-func (s Setting[T]) effective(value T, found bool) (T, error) {
-	if !found {
-		return detached(s.Default)
+func (s Setting[T]) effective(op string, value T, found bool) (T, error) {
+	var err error
+	if found {
+		err = s.check(op, fmt.Errorf("%w into %s", ErrDecode, reflect.TypeFor[T]()), value)
+	} else {
+		value, err = asStored(s.Default)
+		err = failed(op, s.Name, err)
 	}
-	if err := s.validate(value); err != nil {
+	if err != nil {
 		var zero T
-		return zero, fmt.Errorf("%w into %s: it is not valid: %w", ErrDecode, reflect.TypeFor[T](), err)
+		return zero, err
 	}
 	return value, nil
 }
 
-func (s Setting[T]) validate(value T) error {
+// check says that a value is not valid, and what that means. Whatever Validate returns, an *Error of this package's too, it
+// is about this setting.
+func (s Setting[T]) check(op string, meaning error, value T) error {
 	if s.Validate == nil {
 		return nil
 	}
-	return s.Validate(value)
+	if err := s.Validate(value); err != nil {
+		return &Error{Op: op, Key: s.Name, Err: fmt.Errorf("%w: it is not valid: %w", meaning, err)}
+	}
+	return nil
 }
 
-// detached is a copy that shares no memory with the value: what reading it gives, had it been stored.
-func detached[T any](value T) (T, error) {
-	if isFlat(reflect.TypeFor[T]()) {
-		return value, nil
+// asStored is what reading a value gives, had it been stored: it shares no memory with it.
+func asStored[T any](value T) (T, error) {
+	switch t := reflect.TypeFor[T](); t.Kind() {
+	case reflect.Bool, reflect.String, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if !marshalsItself(reflect.ValueOf(&value).Elem()) {
+			return value, nil // it is the same, without the work
+		}
 	}
-	var copied T
+	var stored T
 	json, err := encode(value, maxMaxValue)
 	if err == nil {
-		err = decode(json, &copied)
+		err = decode(json, &stored)
 	}
-	return copied, err
-}
-
-// isFlat reports whether values of a type refer to nothing that could change.
-func isFlat(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Array:
-		return isFlat(t.Elem())
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if !isFlat(t.Field(i).Type) {
-				return false
-			}
-		}
-		return true
-	case reflect.Chan, reflect.Func, reflect.Interface, reflect.Map, reflect.Pointer, reflect.Slice, reflect.UnsafePointer:
-		return false
-	}
-	return true
+	return stored, err
 }

@@ -44,7 +44,8 @@ func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
 			err := step(ctx, tx)
 			switch {
 			case err == nil:
-			case sqlite.IsCorrupt(err), sqlite.IsStatementError(err), ctx.Err() == nil && len(v.report.Problems) > 0:
+			case sqlite.IsCorrupt(err), sqlite.IsStatementError(err), errors.Is(err, ErrCorrupt),
+				ctx.Err() == nil && len(v.report.Problems) > 0:
 				// That is a finding, or comes of one, as of a NULL where text must be. The next step may have others.
 				v.found("database", "", err.Error())
 			default:

@@ -67,11 +67,13 @@ func (f watchFilter) pass(c Change) bool {
 // The loop ends without a word when ctx does. Everything else that ends it comes as an error, as the last element:
 // ErrCompacted where the log no longer reaches back to after, or to where a slow loop is, or where after is above the
 // newest revision: read everything again; ErrClosed when the registry is closed; ErrInvalid for an argument that makes no
-// sense, or a second loop over the same watch; ErrNested in a callback of this Registry; or what Changes gives.
+// sense, or a second loop over the same watch; ErrNested in a callback of this Registry; or what Changes gives, except for
+// ErrBusy: a loop waits for the locks of others as long as it takes. (FromNow reads the revision, which may be ErrBusy.)
 //
 // Any number of loops may watch, each at its own speed: none holds up another, or a writer, and what a slow one has not
-// read yet stays in the file. Nothing is held while no loop runs; during one, the registry follows the log in a goroutine
-// and on a connection that all of them share. The body may use the registry, and close it.
+// read yet stays in the file. Nothing is held while no loop runs; during one (and until an iter.Pull is stopped), the
+// registry follows the log in a goroutine and on a connection that all of them share. The body may use the registry, and
+// close it.
 func (r *Registry) Watch(ctx context.Context, after int64, opts ...WatchOption) iter.Seq2[Change, error] {
 	w, err := r.newWatch(ctx, after, opts)
 	var begun atomic.Bool
@@ -137,7 +139,11 @@ func (w *watch) run(ctx context.Context, yield func(Change, error) bool) error {
 		rows, newest, grown := watcher.Since(w.after)
 		changes := newChanges(rows)
 		if first || len(changes) == 0 && !newest {
-			if changes, err = w.registry.changes(ctx, w.after, watchPage); err != nil {
+			err := untilFree(ctx, func() (err error) {
+				changes, err = w.registry.changes(ctx, w.after, watchPage)
+				return err
+			})
+			if err != nil {
 				return err
 			}
 		}

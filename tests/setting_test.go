@@ -196,9 +196,36 @@ func (s *settingSuite) TestDefaultsAreNotShared() {
 		C uint8
 		d string
 	}
-	p, err := registry.Setting[pair]{Name: "pair", Default: pair{A: [2]float64{1, 2}, B: true, C: 3, d: "flat"}}.Get(ctx, s.reg)
+	stored := registry.Setting[pair]{Name: "pair", Default: pair{A: [2]float64{1, 2}, B: true, C: 3, d: "no JSON has it"}}
+	p, err := stored.Get(ctx, s.reg)
 	s.Require().NoError(err)
-	s.Require().Equal("flat", p.d)
+	s.Require().Equal(pair{A: [2]float64{1, 2}, B: true, C: 3}, p, "a default is as if it was stored")
+	_, err = stored.Set(ctx, s.reg, stored.Default)
+	s.Require().NoError(err)
+	again, err := stored.Get(ctx, s.reg)
+	s.Require().NoError(err)
+	s.Require().Equal(p, again)
+}
+
+// Whatever a validation returns, the error is about the setting.
+func (s *settingSuite) TestTheErrorOfAValidationThatReadsNamesTheSetting() {
+	ctx := s.T().Context()
+	limit := registry.Setting[int]{Name: "limit", Validate: func(int) error {
+		_, err := registry.Get[int](ctx, s.reg, "other")
+		return err
+	}}
+	_, err := limit.Set(ctx, s.reg, 1)
+	s.Require().ErrorIs(err, registry.ErrInvalid)
+	_, other := s.reg.SetConfig(ctx, "limit", 1)
+	s.Require().NoError(other)
+	_, decode := limit.Get(ctx, s.reg)
+	s.Require().ErrorIs(decode, registry.ErrDecode)
+	for _, err := range []error{err, decode} {
+		detail, ok := errors.AsType[*registry.Error](err)
+		s.Require().True(ok)
+		s.Require().Equal("limit", detail.Key)
+		s.Require().ErrorIs(err, registry.ErrConfigNotFound)
+	}
 }
 
 // The same code runs in transactions.

@@ -200,6 +200,27 @@ func (s *settingWatchSuite) TestOthersChangesCome() {
 	s.Require().NoError(other.Close())
 }
 
+// It is the caller's code, and may use the registry: nothing is held while it runs.
+func (s *settingWatchSuite) TestAValidationMayUseTheRegistry() {
+	ctx, cancel := context.WithTimeout(s.T().Context(), patience)
+	defer cancel()
+	validated := 0
+	limit := registry.Setting[int]{Name: "limit", Default: 1, Validate: func(n int) error {
+		validated++
+		_, err := s.reg.SetConfig(ctx, "validated", n)
+		return err
+	}}
+	for n, err := range limit.Watch(ctx, s.reg) {
+		s.Require().NoError(err)
+		if n == 3 {
+			break
+		}
+		_, err = s.reg.SetConfig(ctx, "limit", n+1)
+		s.Require().NoError(err)
+	}
+	s.Require().Equal(2, validated)
+}
+
 // A rotation changes no value.
 func (s *settingWatchSuite) TestItGoesOnThroughARotation() {
 	if !s.mode.encrypted() {

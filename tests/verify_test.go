@@ -159,6 +159,36 @@ func (s *verifySuite) TestAllProblemsAreReported() {
 	}, found)
 }
 
+// A keyset's row that cannot even be read is one finding among others.
+func (s *verifySuite) TestADamagedKeysetHidesNothing() {
+	if !s.mode.encrypted() {
+		s.T().Skip("there is no keyset")
+	}
+	path := s.create("x.db")
+	reg, err := s.tryOpen(path)
+	s.Require().NoError(err)
+	defer reg.Close()
+	raw := sqliteOpen(s.T(), path)
+	raw.SetMaxOpenConns(1)
+	for _, statement := range []string{
+		"PRAGMA ignore_check_constraints = ON", "DROP TRIGGER keyset_update", "DROP TRIGGER modules_update",
+		"UPDATE keyset SET generation = 'seven'",
+	} {
+		_, err := raw.ExecContext(s.T().Context(), statement)
+		s.Require().NoError(err)
+	}
+	s.Require().NoError(raw.Close())
+	report, err := reg.Verify(s.T().Context())
+	s.Require().ErrorIs(err, registry.ErrCorrupt)
+	text := fmt.Sprint(report.Problems)
+	for _, found := range []string{"the keyset cannot be read", "keyset_update", "modules_update"} {
+		s.Require().Contains(text, found)
+	}
+	s.Require().EqualValues(2, report.Modules)
+	s.Require().EqualValues(3, report.Config)
+	s.Require().EqualValues(5, report.Changes)
+}
+
 // A value may be a secret; a report goes into logs.
 func (s *verifySuite) TestNoReportHoldsAValue() {
 	path := s.create("x.db")

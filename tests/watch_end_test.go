@@ -171,7 +171,7 @@ func (s *watchEndSuite) TestTheBodyMayWrite() {
 func following() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	return strings.Count(string(stacks), "stateregistry/internal/feed.startTail")
+	return strings.Count(string(stacks), "internal/feed.(*tail).run(")
 }
 
 // nobodyFollows requires that the goroutines have ended. (What they hold is given back before whoever waits for them goes

@@ -1,6 +1,10 @@
 package tests
 
 import (
+	"context"
+	"fmt"
+	"sync"
+
 	"github.com/oxide-k/stateregistry/registry"
 )
 
@@ -92,4 +96,54 @@ func (s *watchSuite) TestOthersChangesCome() {
 	s.Require().NoError(err)
 	s.Require().Equal(registry.OpDelete, w.next().Op)
 	s.Require().NoError(other.Close())
+}
+
+// Whoever watches waits for the locks of others, and for its turn among those who read, as long as it takes: many that are
+// behind at once, with a registry that waits for nothing otherwise, end none of them.
+func (s *watchSuite) TestWatchersAreNotEndedByEachOther() {
+	ctx, cancel := context.WithTimeout(s.T().Context(), patience)
+	defer cancel()
+	reg := s.fresh(registry.WithLockTimeout(0))
+	const each, updates = 1500, 3
+	var loops sync.WaitGroup
+	for range 20 {
+		loops.Go(func() {
+			want := int64(1)
+			for change, err := range reg.Watch(ctx, 0) {
+				if !s.NoError(err) || !s.Equal(want, change.Revision) {
+					return
+				}
+				if want++; want > each*updates {
+					return
+				}
+			}
+			s.Fail("it ended", "before %d", want)
+		})
+		loops.Go(func() {
+			for n, err := range threads.Watch(ctx, reg) {
+				if !s.NoError(err) || n == updates {
+					return
+				}
+			}
+			s.Fail("it ended")
+		})
+	}
+	for update := range updates {
+		for { // in memory readers hold it off, and it is not to wait
+			err := reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
+				for i := range each - 1 {
+					if _, err := tx.SetConfig(ctx, fmt.Sprint("k", i%7), i); err != nil {
+						return err
+					}
+				}
+				_, err := threads.Set(ctx, tx, update+1)
+				return err
+			})
+			if err == nil {
+				break
+			}
+			s.Require().ErrorIs(err, registry.ErrBusy)
+		}
+	}
+	loops.Wait()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -78,6 +79,10 @@ func (s *queueSuite) TestItSaysWhatWasCommittedOnceEverybodyCanReadIt() {
 	own := errors.New("own")
 	s.Require().ErrorIs(s.queue.Do(s.T().Context(), func(*sql.Conn) error { return own }), own)
 	s.Require().Equal([]int{1, 2, 3}, s.committed)
+	s.Require().ErrorIs(s.queue.Exclusive(s.T().Context(), func(*sqlite.Tx) error {
+		return fmt.Errorf("%w, as far as is known", sqlite.ErrCommitUnknown)
+	}), sqlite.ErrCommitUnknown)
+	s.Require().Equal([]int{1, 2, 3, 3}, s.committed, "it may have been")
 }
 
 func (s *queueSuite) wait(done <-chan struct{}) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/oxide-k/stateregistry/db"
 )
@@ -25,17 +26,19 @@ type Log interface {
 
 // Feed is who watches one registry. It is safe for concurrent use.
 type Feed struct {
-	open    func(context.Context) (Log, error)
-	current atomic.Pointer[tail] // nil while nobody watches
-	closed  chan struct{}
+	open     func(context.Context) (Log, error)
+	interval time.Duration
+	current  atomic.Pointer[tail] // nil while nobody watches
+	closed   chan struct{}
 
 	mu       sync.Mutex // held while the watchers' number changes
 	watchers int
 }
 
-// New is a feed without watchers. It opens a log when the first one joins, and closes it when the last one leaves.
-func New(open func(context.Context) (Log, error)) *Feed {
-	return &Feed{open: open, closed: make(chan struct{})}
+// New is a feed without watchers. It opens a log when the first one joins, asks it for the commits of others once in an
+// interval, and closes it when the last one leaves.
+func New(open func(context.Context) (Log, error), interval time.Duration) *Feed {
+	return &Feed{open: open, interval: interval, closed: make(chan struct{})}
 }
 
 // Committed says that this registry has committed something. It waits for nobody.
@@ -56,8 +59,9 @@ func (f *Feed) Join() (*Watcher, error) {
 	}
 	t := f.current.Load()
 	if t == nil {
-		t = startTail(f.open)
-		f.current.Store(t)
+		t = newTail()
+		f.current.Store(t) // before it looks, so that no commit goes unsaid
+		go t.run(f.open, f.interval)
 	}
 	f.watchers++
 	return &Watcher{feed: f, tail: t}, nil

@@ -1,10 +1,8 @@
 package feed
 
 import (
-	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,91 +23,9 @@ type feedSuite struct {
 // patience is when what should have happened is taken for what never will.
 const patience = 20 * time.Second
 
-// fakeLog is a log in memory.
-type fakeLog struct {
-	mu      sync.Mutex
-	changes []db.Change
-	moved   bool
-	quiet   bool    // Moved never says so
-	errs    []error // what the next looks meet
-	opened  int
-	closed  int
-	looks   int // at its bounds
-	reads   int // of its changes
-}
-
-func (l *fakeLog) open(context.Context) (Log, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.opened++
-	return l, nil
-}
-
-func (l *fakeLog) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed++
-	return nil
-}
-
-func (l *fakeLog) Moved() (bool, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	moved := l.moved && !l.quiet
-	l.moved = l.moved && l.quiet
-	return moved, nil
-}
-
-func (l *fakeLog) Bounds() (oldest, newest int64, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.looks++
-	if len(l.errs) > 0 {
-		err, l.errs = l.errs[0], l.errs[1:]
-		return 0, 0, err
-	}
-	if n := len(l.changes); n > 0 {
-		oldest, newest = l.changes[0].Revision, l.changes[n-1].Revision
-	}
-	return oldest, newest, nil
-}
-
-func (l *fakeLog) Changes(after int64, limit int) (found []db.Change, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.reads++
-	for _, c := range l.changes {
-		if c.Revision > after && len(found) < limit {
-			found = append(found, c)
-		}
-	}
-	return found, nil
-}
-
-// add appends n changes, in one commit.
-func (l *fakeLog) add(n int, key string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for range n {
-		next := int64(1)
-		if len(l.changes) > 0 {
-			next = l.changes[len(l.changes)-1].Revision + 1
-		}
-		l.changes = append(l.changes, db.Change{Revision: next, Subject: "s", Key: key, Op: "put"})
-	}
-	l.moved = true
-}
-
-// do changes the log behind the feed's back.
-func (l *fakeLog) do(f func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f()
-}
-
 func (s *feedSuite) SetupTest() {
 	s.log = &fakeLog{}
-	s.feed = New(s.log.open)
+	s.feed = New(s.log.open, 5*time.Millisecond)
 }
 
 func (s *feedSuite) TearDownTest() {
@@ -251,6 +167,19 @@ func (s *feedSuite) TestWhatIsKeptIsBounded() {
 	s.reaches(w, s.newest())
 	s.Require().LessOrEqual(w.tail.bytes, maxRecentBytes)
 	s.Require().Len(w.tail.recent, 9)
+}
+
+// The array behind what is kept outlives it.
+func (s *feedSuite) TestWhatIsDroppedIsFreed() {
+	s.log.add(20, "k")
+	t := newTail()
+	t.newest, t.recent = 0, make([]db.Change, 0, 20)
+	array := t.recent[:20]
+	t.add(s.log.changes[:10], 1, 10)
+	s.Require().Equal(s.log.changes[:10], array[:10])
+	t.add(s.log.changes[10:], 15, 20)
+	s.Require().Equal(make([]db.Change, 14), array[:14])
+	s.Require().Equal(s.log.changes[14:], t.recent)
 }
 
 func (s *feedSuite) TestWhatTheLogLostIsNotKept() {

@@ -10,9 +10,6 @@ import (
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
 
-// Interval is how often the log is asked for the commits of others.
-const Interval = 25 * time.Millisecond
-
 const (
 	maxRecent      = 1024    // changes that are kept
 	maxRecentBytes = 1 << 20 // of their text: a subsystem's keys may be of any length
@@ -21,13 +18,14 @@ const (
 
 // tail follows the end of the log in a goroutine of its own.
 type tail struct {
+	ctx    context.Context // ends when nobody watches any more
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the goroutine has ended
 	nudged chan struct{} // holds a token where the log shall be looked at at once
 
 	mu     sync.Mutex
 	newest int64       // the newest revision that is known, or unknown
-	recent []db.Change // consecutive, up to newest, none that the log had lost at the last look
+	recent []db.Change // consecutive, up to newest, from where the log began when it had grown last
 	bytes  int         // of the text in recent
 	grown  chan struct{}
 }
@@ -35,14 +33,13 @@ type tail struct {
 // unknown is no revision.
 const unknown int64 = -1
 
-func startTail(open func(context.Context) (Log, error)) *tail {
+// newTail is a tail whose goroutine, run, the caller starts.
+func newTail() *tail {
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &tail{
-		cancel: cancel, done: make(chan struct{}), nudged: make(chan struct{}, 1),
+	return &tail{
+		ctx: ctx, cancel: cancel, done: make(chan struct{}), nudged: make(chan struct{}, 1),
 		newest: unknown, grown: make(chan struct{}),
 	}
-	go t.run(ctx, open)
-	return t
 }
 
 func (t *tail) end() {
@@ -68,9 +65,9 @@ func (t *tail) since(after int64) (changes []db.Change, newest bool, grown <-cha
 }
 
 // run looks at the log when it is nudged, and when somebody else may have committed.
-func (t *tail) run(ctx context.Context, open func(context.Context) (Log, error)) {
+func (t *tail) run(open func(context.Context) (Log, error), interval time.Duration) {
 	defer close(t.done)
-	ticker := time.NewTicker(Interval)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	var log Log
 	defer func() {
@@ -81,7 +78,7 @@ func (t *tail) run(ctx context.Context, open func(context.Context) (Log, error))
 	for due := true; ; {
 		var err error
 		if log == nil {
-			log, err = open(ctx)
+			log, err = open(t.ctx)
 		}
 		if due && err == nil {
 			err = t.look(log)
@@ -89,7 +86,7 @@ func (t *tail) run(ctx context.Context, open func(context.Context) (Log, error))
 		switch {
 		case err == nil:
 			due = false
-		case ctx.Err() != nil:
+		case t.ctx.Err() != nil:
 		case sqlite.IsBusy(err): // what holds the lock off will commit, or not: the state is what it was until then
 			due = true
 		default:
@@ -102,7 +99,7 @@ func (t *tail) run(ctx context.Context, open func(context.Context) (Log, error))
 			}
 		}
 		select {
-		case <-ctx.Done():
+		case <-t.ctx.Done():
 			return
 		case <-t.nudged:
 			due = true
@@ -157,6 +154,7 @@ func (t *tail) add(changes []db.Change, oldest, newest int64) {
 		}
 		t.bytes -= textOf(t.recent[drop])
 	}
+	clear(t.recent[:drop]) // the array stays for a while, and what it refers to
 	t.recent = t.recent[drop:]
 	t.wake()
 }

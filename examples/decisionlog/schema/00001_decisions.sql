@@ -1,6 +1,6 @@
 -- The decisions: who decided what, when and why, from what, with what result, and how sure of it. Append-only: a row is
--- inserted once, and neither changed nor removed by any statement that writes rows. So what could not be read back is
--- refused here; no later write could mend it.
+-- inserted once, and neither changed nor removed by any statement that writes rows, as long as SQLite's checks are on. So
+-- what could not be read back is refused here; no later write could mend it.
 --
 -- The set's name is decisions, and the names of its tables start with it. Syntax and functions of SQLite 3.24 at most: one
 -- trigger that an older library cannot parse makes the whole file unreadable to it.
