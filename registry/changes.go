@@ -8,7 +8,8 @@ import (
 	"github.com/oxide-k/stateregistry/db"
 )
 
-// The core's subjects. A subsystem's triggers may log changes under a subject of its own.
+// The core's subjects. A subsystem's triggers may log changes under a subject of its own; nothing stops them from using
+// these.
 const (
 	SubjectConfig = "config"
 	SubjectModule = "module"
@@ -17,7 +18,7 @@ const (
 // Op is what happened to a row.
 type Op string
 
-// The operations that there are.
+// The operations that the core logs.
 const (
 	OpPut    Op = "put" // the row was inserted or updated
 	OpDelete Op = "delete"

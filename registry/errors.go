@@ -20,7 +20,8 @@ var (
 	ErrConfigNotFound = errors.New("no such config entry")
 	// ErrUnknownModule: there is no module with that id.
 	ErrUnknownModule = errors.New("unknown module")
-	// ErrConflict: the row is not at the revision, or in the state, that the write demanded. Nothing was written.
+	// ErrConflict: the row is not at the revision, or in the state, that the write demanded, or a module that others refer
+	// to was to be deleted. Nothing was written.
 	ErrConflict = errors.New("conflict")
 	// ErrInvalid: an argument is outside what the registry takes. Nothing was read or written.
 	ErrInvalid = errors.New("invalid argument")

@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/schema"
 )
 
 // ModuleKind is a module's execution layer. See [schema.ModuleKind].
 type ModuleKind = schema.ModuleKind
 
-// ModuleState is where a module stands in its life cycle. See [schema.ModuleState], whose CanBecome knows oxide-k's
-// transitions.
+// ModuleState is where a module stands in its life cycle. See [schema.ModuleState] for its methods: Valid, and CanBecome,
+// which knows oxide-k's transitions.
 type ModuleState = schema.ModuleState
 
 // The kinds and states that there are.
@@ -198,6 +199,11 @@ func (a access) TransitionModule(ctx context.Context, id string, from, to Module
 // DeleteModule implements [Writer].
 func (a access) DeleteModule(ctx context.Context, id string, opts ...WriteOption) (bool, error) {
 	deleted, err := a.deleteRow(ctx, "delete module", id, checkID, opts, queries.GetModuleRevision, queries.DeleteModule)
+	if sqlite.IsReferenced(err) || sqlite.IsRefusedByTrigger(err) { // the latter of ON DELETE RESTRICT
+		record, _ := a.getModule(ctx, id)
+		err = &Error{Op: "delete module", Key: id, Revision: record.Revision,
+			Err: fmt.Errorf("%w: rows of other tables refer to it: %w", ErrConflict, err)}
+	}
 	return deleted, failed("delete module", id, err)
 }
 

@@ -52,7 +52,8 @@ type Writer interface {
 	// TransitionModule sets the state to to where it is from, and gives ErrConflict where it is another; ErrUnknownModule
 	// if there is no such module.
 	TransitionModule(ctx context.Context, id string, from, to ModuleState) (int64, error)
-	// DeleteModule removes a module and reports whether there was one.
+	// DeleteModule removes a module and reports whether there was one: ErrConflict where a subsystem's rows refer to it by
+	// a foreign key that does not let it go.
 	DeleteModule(ctx context.Context, id string, opts ...WriteOption) (bool, error)
 	// SetConfig stores value as JSON: ErrEncode if it has no JSON form, ErrInvalid if that is longer than WithMaxValue.
 	SetConfig(ctx context.Context, key string, value any, opts ...WriteOption) (int64, error)

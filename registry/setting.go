@@ -35,12 +35,14 @@ func (s Setting[T]) Get(ctx context.Context, r Reader) (T, error) {
 	return value, err
 }
 
-// Set stores a value: ErrInvalid where it is not valid; the other errors are SetConfig's.
+// Set stores a value: ErrInvalid where it is not valid, as it will be read; ErrDecode where what JSON makes of it could not
+// be read back; the other errors are SetConfig's. For IfRevision, GetConfigEntry has the revision; Modify needs none.
 func (s Setting[T]) Set(ctx context.Context, w Writer, value T, opts ...WriteOption) (int64, error) {
-	if err := s.check("set setting", ErrInvalid, value); err != nil {
+	stored, err := s.storable("set setting", value)
+	if err != nil {
 		return 0, err
 	}
-	return w.SetConfig(ctx, s.Name, value, opts...)
+	return w.SetConfig(ctx, s.Name, stored, opts...)
 }
 
 // Delete removes the entry, so that the default counts again, and reports whether there was one.
@@ -66,21 +68,25 @@ func (s Setting[T]) Modify(ctx context.Context, w Writer, f func(current T) (T, 
 		if err != nil {
 			return next, err
 		}
-		return next, s.check("modify setting", ErrInvalid, next)
+		return s.storable("modify setting", next)
 	})
 }
 
 // Watch gives the value as it is when the loop begins, and then after each change, whoever makes it: the default after a
-// deletion. Of changes that come faster than the loop takes them it gives the newest, never an older one after a newer,
-// and it does not mind what became of the change log meanwhile.
+// deletion, the same value again where a change left it so. Of changes that come faster than the loop takes them it gives
+// the newest, never an older one after a newer, and it does not mind what became of the change log meanwhile.
 //
-// A stored value that cannot be read comes as an error, such as ErrDecode, and the loop goes on: the next change may mend
-// it. (Encrypt and Decrypt are no change.) It ends without a word when ctx does; any other error is the last element, as
-// with [Registry.Watch], which also says what else holds. Each loop over it begins anew.
+// Where the value itself cannot be had (ErrDecode, ErrTampered, ErrEncrypted and the like, ErrEncode of the default) that
+// comes as an element, and the loop goes on: the next change may mend it. (Encrypt and Decrypt are no change.) So a body may
+// continue after any error: after all others the loop has ended, as with [Registry.Watch], which also says what else holds.
+// It ends without a word when ctx does. Each loop over it begins anew.
 func (s Setting[T]) Watch(ctx context.Context, r *Registry) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		err := s.watch(ctx, r, yield)
 		if err != nil && err != errLeft && ctx.Err() == nil {
+			if inner, ok := errors.AsType[*Error](err); ok { // of a View, or of a Watch: how this one works
+				err = inner.Err
+			}
 			var zero T
 			yield(zero, failed("watch setting", s.Name, err))
 		}
@@ -190,6 +196,15 @@ func (s Setting[T]) check(op string, meaning error, value T) error {
 		return &Error{Op: op, Key: s.Name, Err: fmt.Errorf("%w: it is not valid: %w", meaning, err)}
 	}
 	return nil
+}
+
+// storable is a value as it will be read, if it is valid then.
+func (s Setting[T]) storable(op string, value T) (T, error) {
+	stored, err := asStored(value)
+	if err != nil {
+		return stored, failed(op, s.Name, err)
+	}
+	return stored, s.check(op, ErrInvalid, stored)
 }
 
 // asStored is what reading a value gives, had it been stored: it shares no memory with it.

@@ -14,7 +14,8 @@ import (
 // FromNow, as the revision after which a watch begins, is the newest one at the moment of the call.
 const FromNow int64 = -1
 
-// WatchOption says which changes a watch is about. Those that pass all options are.
+// WatchOption narrows down which changes a watch gives: those that pass all of its options. A second InSubject or WithPrefix
+// does not widen what the first left.
 type WatchOption func(*watchFilter) error
 
 // watchFilter holds what each option demands.
@@ -62,13 +63,15 @@ func (f watchFilter) pass(c Change) bool {
 //	for change, err := range reg.Watch(ctx, revision, registry.InSubject(registry.SubjectConfig)) { … }
 //
 // To miss nothing, read the state and its Revision in one [Registry.View], and watch from that; to go on later, keep the
-// revision of the last change. [FromNow] begins with the call of Watch, not with the loop.
+// revision of the last change. With options that one may be long ago, and out of the log's reach: be ready to read the state
+// again, as after any ErrCompacted. [FromNow] begins with the call of Watch, not with the loop.
 //
 // The loop ends without a word when ctx does. Everything else that ends it comes as an error, as the last element:
 // ErrCompacted where the log no longer reaches back to after, or to where a slow loop is, or where after is above the
 // newest revision: read everything again; ErrClosed when the registry is closed; ErrInvalid for an argument that makes no
 // sense, or a second loop over the same watch; ErrNested in a callback of this Registry; or what Changes gives, except for
 // ErrBusy: a loop waits for the locks of others as long as it takes. (FromNow reads the revision, which may be ErrBusy.)
+// A loop in a callback, with a context from outside of it, may wait for what that callback has yet to commit.
 //
 // Any number of loops may watch, each at its own speed: none holds up another, or a writer, and what a slow one has not
 // read yet stays in the file. Nothing is held while no loop runs; during one (and until an iter.Pull is stopped), the
@@ -86,7 +89,8 @@ func (r *Registry) Watch(ctx context.Context, after int64, opts ...WatchOption) 
 		if err == nil {
 			err = w.run(ctx, yield)
 		}
-		if err != nil && err != errLeft && ctx.Err() == nil {
+		misused := errors.Is(err, ErrInvalid) || errors.Is(err, ErrNested) // which a context that ended does not excuse
+		if err != nil && err != errLeft && (misused || ctx.Err() == nil) {
 			yield(Change{}, failed("watch", "", err))
 		}
 	}

@@ -207,6 +207,35 @@ func (s *settingSuite) TestDefaultsAreNotShared() {
 	s.Require().Equal(p, again)
 }
 
+// What is valid only as long as nobody stores it is refused.
+func (s *settingSuite) TestAValueIsJudgedAsItWillBeRead() {
+	ctx := s.T().Context()
+	type place struct {
+		Name string
+		Dir  string `json:"-"`
+	}
+	home := registry.Setting[place]{Name: "home", Default: place{Name: "n"}, Validate: func(p place) error {
+		if p.Dir == "" {
+			return errors.New("it has no folder")
+		}
+		return nil
+	}}
+	_, err := home.Set(ctx, s.reg, place{Name: "n", Dir: "/"})
+	s.Require().ErrorIs(err, registry.ErrInvalid)
+	_, err = home.Modify(ctx, s.reg, func(p place) (place, error) { p.Dir = "/"; return p, nil })
+	s.Require().ErrorIs(err, registry.ErrInvalid)
+	_, err = registry.Setting[fmt.Stringer]{Name: "any"}.Set(ctx, s.reg, time.Second)
+	s.Require().ErrorIs(err, registry.ErrDecode, "nobody could read it")
+
+	lax := registry.Setting[place]{Name: "home"}
+	p, err := lax.Modify(ctx, s.reg, func(p place) (place, error) { return place{Name: "n", Dir: "/"}, nil })
+	s.Require().NoError(err)
+	s.Require().Equal(place{Name: "n"}, p, "as everybody reads it")
+	revision, err := s.reg.Revision(ctx)
+	s.Require().NoError(err)
+	s.Require().EqualValues(1, revision)
+}
+
 // Whatever a validation returns, the error is about the setting.
 func (s *settingSuite) TestTheErrorOfAValidationThatReadsNamesTheSetting() {
 	ctx := s.T().Context()

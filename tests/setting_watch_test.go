@@ -239,6 +239,7 @@ func (s *settingWatchSuite) TestHowItEnds() {
 	nested := func(ctx context.Context, tx *registry.Tx) error {
 		for _, err := range threads.Watch(ctx, s.reg) {
 			s.Require().ErrorIs(err, registry.ErrNested)
+			s.Require().ErrorContains(err, `watch setting "threads"`)
 		}
 		return nil
 	}

@@ -120,15 +120,18 @@ func (s *watchEndSuite) TestAWatchIsForOneLoop() {
 
 func (s *watchEndSuite) TestArgumentsThatMakeNoSenseAreInvalid() {
 	ctx := s.T().Context()
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
 	for name, watch := range map[string]iter.Seq2[registry.Change, error]{
-		"revision":     s.reg.Watch(ctx, -2),
-		"nil option":   s.reg.Watch(ctx, 0, nil),
-		"no subject":   s.reg.Watch(ctx, 0, registry.InSubject()),
-		"the subject":  s.reg.Watch(ctx, 0, registry.InSubject(registry.SubjectConfig, "")),
-		"no UTF-8":     s.reg.Watch(ctx, 0, registry.WithPrefix("\xff")),
-		"a NUL":        s.reg.Watch(ctx, 0, registry.WithPrefix("a\x00")),
-		"long prefix":  s.reg.Watch(ctx, 0, registry.WithPrefix(strings.Repeat("a", registry.MaxKey+1))),
-		"after FromNo": s.reg.Watch(ctx, registry.FromNow-1),
+		"a context that ended": s.reg.Watch(ended, -2),
+		"revision":             s.reg.Watch(ctx, -2),
+		"nil option":           s.reg.Watch(ctx, 0, nil),
+		"no subject":           s.reg.Watch(ctx, 0, registry.InSubject()),
+		"the subject":          s.reg.Watch(ctx, 0, registry.InSubject(registry.SubjectConfig, "")),
+		"no UTF-8":             s.reg.Watch(ctx, 0, registry.WithPrefix("\xff")),
+		"a NUL":                s.reg.Watch(ctx, 0, registry.WithPrefix("a\x00")),
+		"long prefix":          s.reg.Watch(ctx, 0, registry.WithPrefix(strings.Repeat("a", registry.MaxKey+1))),
+		"after FromNo":         s.reg.Watch(ctx, registry.FromNow-1),
 	} {
 		changes, errs := s.elements(watch)
 		s.Require().Empty(changes, name)
@@ -171,7 +174,7 @@ func (s *watchEndSuite) TestTheBodyMayWrite() {
 func following() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	return strings.Count(string(stacks), "internal/feed.(*tail).run(")
+	return strings.Count(string(stacks), "\ncreated by github.com/oxide-k/stateregistry/internal/feed.")
 }
 
 // nobodyFollows requires that the goroutines have ended. (What they hold is given back before whoever waits for them goes

@@ -15,8 +15,9 @@
 // What reads takes the [registry.Tx] of a View or an Update, or [registry.Registry.ReadDB].
 //
 // Decisions are never changed and never removed: triggers refuse it, whoever tries with whatever statement that writes rows.
-// (They are no help against one that alters or drops the table, or a trigger, or switches SQLite's checks off.) Each is a change in the registry's change log, under [Subject]. Like all tables
-// of subsystems they are plaintext in the file, also where the values of the registry are encrypted.
+// (They are no help against one that alters or drops the table, or a trigger, or switches SQLite's checks off.) Each is a
+// change in the registry's change log, under [Subject]. Like all tables of subsystems they are plaintext in the file, also
+// where the values of the registry are encrypted.
 //
 // It is meant to be copied, as the beginning of another subsystem: schema/ holds its table, queries/ its statements, db/
 // what sqlc makes of both, and this package the types and errors that its callers see.

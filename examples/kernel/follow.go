@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,7 +22,10 @@ func options() []registry.Option {
 // decide logs a decision and does what was decided, in one transaction.
 func decide(ctx context.Context, reg *registry.Registry, id, rationale string, from, to registry.ModuleState) error {
 	return reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
-		d := decisionlog.Decision{Actor: id, Action: string(from) + " -> " + string(to), Rationale: rationale, Confidence: 0.9}
+		d := decisionlog.Decision{
+			Actor: id, Action: string(from) + " -> " + string(to), Rationale: rationale, Confidence: 0.9,
+			Inputs: json.RawMessage(fmt.Sprintf(`{"process":%d}`, os.Getpid())),
+		}
 		if _, err := decisionlog.Log(ctx, tx, d); err != nil {
 			return err
 		}
@@ -36,29 +40,35 @@ func (k kernel) justify(ctx context.Context) error {
 	if err := decide(ctx, k.reg, petstore, "nobody asks it any more", registry.StateRunning, registry.StateStopping); err != nil {
 		return err
 	}
-	err := decide(ctx, k.reg, petstore, "it was idle", registry.StateRunning, registry.StateStopping) // it no longer is running
-	if err := showRefusal(k.out, err, registry.ErrConflict); err != nil {
-		return err
-	}
-	logged, err := decisionlog.RecentWithModules(ctx, k.reg.ReadDB(), 10)
+	logged, err := decisionlog.RecentWithModules(ctx, k.reg.ReadDB(), 1)
 	if err != nil {
 		return err
 	}
 	for _, d := range logged {
 		fmt.Fprintf(k.out, "%s: %s, since %s; it is %s now\n", d.ModuleName, d.Action, d.Rationale, d.ModuleState)
 	}
+	err = decide(ctx, k.reg, petstore, "it was idle", registry.StateRunning, registry.StateStopping) // it no longer is running
+	if err := showRefusal(k.out, err, registry.ErrConflict); err != nil {
+		return err
+	}
+	n, err := decisionlog.Count(ctx, k.reg.ReadDB())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(k.out, "decisions in the log: %d; the refused one was undone with what it could not do\n", n)
 	return nil
 }
 
 // follow watches what this process does, and another one.
 func (k kernel) follow(ctx context.Context, path string) error {
 	heading(k.out, "A watcher, which is told of each change as it happens")
+	fmt.Fprintf(k.out, "This is process %d. It acts, and starts another that does; both change the same file.\n", os.Getpid())
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watch := k.reg.Watch(ctx, registry.FromNow)
 	acted := make(chan error, 1)
 	go func() {
-		err := decide(ctx, k.reg, petstore, "this process is done with it", registry.StateStopping, registry.StateStopped)
+		err := decide(ctx, k.reg, petstore, "it has nothing left to do", registry.StateStopping, registry.StateStopped)
 		if err == nil {
 			err = actElsewhere(ctx, path)
 		}
@@ -91,7 +101,13 @@ func (k kernel) tell(ctx context.Context, change registry.Change) error {
 		if err != nil {
 			return err
 		}
-		what = fmt.Sprintf("%s, since %s", d.Action, d.Rationale)
+		var by struct {
+			Process int `json:"process"`
+		}
+		if err := json.Unmarshal(d.Inputs, &by); err != nil {
+			return err
+		}
+		what = fmt.Sprintf("%s, by process %d, since %s", d.Action, by.Process, d.Rationale)
 	case registry.SubjectModule:
 		m, err := k.reg.GetModule(ctx, change.Key)
 		if err != nil {
@@ -127,5 +143,5 @@ func act(ctx context.Context, path string) error {
 		return err
 	}
 	defer reg.Close()
-	return decide(ctx, reg, petstore, "another process asks for it", registry.StateStopped, registry.StateStarting)
+	return decide(ctx, reg, petstore, "somebody asks for it again", registry.StateStopped, registry.StateStarting)
 }

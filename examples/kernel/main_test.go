@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/suite"
@@ -57,8 +59,9 @@ func (s *kernelSuite) TestTellsTheStoryTwice() {
 			`refused, as it should be: registry: transition module "petstore": conflict: the module is running, not loaded`,
 			"max_threads      int            32, twice what it was",
 			"Pet Store: running -> stopping, since nobody asks it any more; it is stopping now",
-			"stopping -> stopped, since this process is done with it",
-			"stopped -> starting, since another process asks for it",
+			"decisions in the log: 1; the refused one",
+			fmt.Sprintf("stopping -> stopped, by process %d, since it has nothing left to do", os.Getpid()),
+			"stopped -> starting, by process ",
 			"kernel.timeout   main.duration  1m30s, the default: nobody had set it",
 			`refused, as it should be: registry: set config "endpoint": conflict: it is at revision 34, wanted 9`,
 			"Pet Store       1.0.0               native  starting  30",
@@ -73,8 +76,11 @@ func (s *kernelSuite) TestTellsTheStoryTwice() {
 		} {
 			s.Require().Contains(out, line)
 		}
+		another := regexp.MustCompile(`stopped -> starting, by process (\d+), since somebody asks`).FindStringSubmatch(out)
+		s.Require().NotNil(another)
+		s.Require().NotEqual(fmt.Sprint(os.Getpid()), another[1])
 		lines := bytes.Count([]byte(out), []byte("\n"))
-		s.Require().Less(lines, 105, "a demo that nobody reads to its end")
+		s.Require().Less(lines, 110, "a demo that nobody reads to its end")
 	}
 }
 

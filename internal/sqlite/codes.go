@@ -51,6 +51,12 @@ func IsRefusedByTrigger(err error) bool {
 	return errors.As(err, &e) && e.ExtendedCode == sqlite3.ErrConstraintTrigger
 }
 
+// IsReferenced reports whether err says that a foreign key was violated.
+func IsReferenced(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.ExtendedCode == sqlite3.ErrConstraintForeignKey
+}
+
 // IsRefusedCommit reports whether err says that a statement tried to commit what only Tx.Commit may.
 func IsRefusedCommit(err error) bool {
 	var e sqlite3.Error
