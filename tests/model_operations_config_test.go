@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"math"
@@ -35,23 +36,30 @@ func (x *modelCalls) setConfig() row {
 }
 
 func (x *modelCalls) deleteConfig() row {
-	key := heldKey(x.modelRun, x.state.config)
-	current := x.state.config[key].revision
+	at := row{registry.SubjectConfig, heldKey(x.modelRun, x.state.config)}
+	return x.deleteRow("DeleteConfig", at, x.state.config[at.key].revision, x.to.DeleteConfig, x.state.deleteConfig)
+}
+
+// deleteRow deletes an entry or a module, in the registry and in the model.
+func (x *modelCalls) deleteRow(
+	name string, at row, current int64,
+	remove func(context.Context, string, ...registry.WriteOption) (bool, error), inModel func(string) bool,
+) row {
 	cond := x.condition(current)
-	x.say("DeleteConfig %.40q%s", key, cond.text)
-	deleted, err := x.to.DeleteConfig(x.ctx, key, cond.opts...)
+	x.say("%s %.40q%s", name, at.key, cond.text)
+	deleted, err := remove(x.ctx, at.key, cond.opts...)
 	if !cond.met {
-		x.meet("DeleteConfig: conflict")
-		x.refused(err, key, current)
+		x.meet(name + ": conflict")
+		x.refused(err, at.key, current)
 		x.False(deleted)
-		return row{registry.SubjectConfig, key}
+		return at
 	}
 	x.NoError(err)
-	x.Equal(x.state.deleteConfig(key), deleted)
+	x.Equal(inModel(at.key), deleted)
 	if !deleted {
-		x.meet("DeleteConfig: nothing")
+		x.meet(name + ": nothing")
 	}
-	return row{registry.SubjectConfig, key}
+	return at
 }
 
 func (x *modelCalls) modify() row {

@@ -69,23 +69,8 @@ func (x *modelCalls) transitionModule() row {
 }
 
 func (x *modelCalls) deleteModule() row {
-	id := heldKey(x.modelRun, x.state.modules)
-	current := x.state.modules[id].Revision
-	cond := x.condition(current)
-	x.say("DeleteModule %.40q%s", id, cond.text)
-	deleted, err := x.to.DeleteModule(x.ctx, id, cond.opts...)
-	if !cond.met {
-		x.meet("DeleteModule: conflict")
-		x.refused(err, id, current)
-		x.False(deleted)
-		return row{registry.SubjectModule, id}
-	}
-	x.NoError(err)
-	x.Equal(x.state.deleteModule(id), deleted)
-	if !deleted {
-		x.meet("DeleteModule: nothing")
-	}
-	return row{registry.SubjectModule, id}
+	at := row{registry.SubjectModule, heldKey(x.modelRun, x.state.modules)}
+	return x.deleteRow("DeleteModule", at, x.state.modules[at.key].Revision, x.to.DeleteModule, x.state.deleteModule)
 }
 
 // listModules lists with none, one or both of the filters.

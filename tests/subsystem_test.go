@@ -20,6 +20,8 @@ var sqlc = flag.String("sqlc", "", "the `command` that runs sqlc, as make verify
 // TestACopiedSubsystemWorks runs the commands of the README's chapter, but for the copy's place, and without a db/ to begin
 // with: sqlc makes the same one there.
 func TestACopiedSubsystemWorks(t *testing.T) {
+	// sqlc takes minutes to compile, more than the rest of the tests. make verify, which CI runs, needs it anyway, and gives
+	// this test the one that it has; go test alone must not wait for it.
 	if *sqlc == "" {
 		t.Skip("make verify runs it: sqlc takes minutes to compile")
 	}

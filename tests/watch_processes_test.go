@@ -90,6 +90,44 @@ func (s *watchProcessSuite) TestAWatcherThatStartsAgainMissesNothing() {
 	s.T().Logf("%d changes in %d loops", len(seen), loops)
 }
 
+// A writer that dies, at whatever moment, leaves whole commits or nothing, and the watch goes on with what others write.
+func (s *watchProcessSuite) TestWritersThatAreKilledLeaveNoGap() {
+	path := s.file("x.db")
+	reg := s.open(path)
+	first, err := reg.Revision(s.T().Context())
+	s.Require().NoError(err)
+	ctx, cancel := context.WithTimeout(s.T().Context(), 6*patience)
+	defer cancel()
+	start := func(i int) *child {
+		c := startRole(s.T(), "write", s.mode.name, path, strconv.Itoa(i), "1", strconv.Itoa(math.MaxInt))
+		s.Require().Equal("ready", c.hear())
+		c.say("go")
+		return c
+	}
+	const kills, between = 6, 150
+	writers := []*child{start(0), start(1)}
+	var seen []registry.Change
+	for change, err := range reg.Watch(ctx, first) {
+		s.Require().NoError(err)
+		seen = append(seen, change)
+		killed := len(seen) / between
+		if len(seen)%between == 0 {
+			writers[killed%2].kill()
+			if killed == kills {
+				break
+			}
+			writers[killed%2] = start(killed % 2)
+		}
+	}
+	s.Require().Len(seen, kills*between)
+	logged, err := reg.Changes(ctx, first, len(seen))
+	s.Require().NoError(err)
+	s.Require().Equal(logged, seen)
+	for _, c := range writers {
+		c.kill()
+	}
+}
+
 // roleWrite writes with a number of its own, in all ways there are, until the registry is at a revision.
 func roleWrite(args []string) error {
 	reg, err := modeNamed(args[0]).open(background, args[1])
