@@ -180,10 +180,8 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 		if err != nil {
 			return false, err
 		}
-		err = a.write(ctx, func(q db.DBTX) (err error) {
-			if err := cond.checkRow(q, "set config", key, queries.GetConfigRevision); err != nil {
-				return err
-			}
+		check := cond.onRow("set config", key, queries.GetConfigRevision)
+		err = a.write(ctx, check, func(q db.DBTX) (err error) {
 			revision, err = queries.UpsertConfig(background, q, db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at})
 			return err
 		})
@@ -194,13 +192,10 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 
 // DeleteConfig implements [Writer].
 func (a access) DeleteConfig(ctx context.Context, key string, opts ...WriteOption) (bool, error) {
-	remove := func(_ context.Context, q db.DBTX, key string) (int64, error) {
-		if err := checkEncrypted(q, a.secrets().keyed); err != nil {
-			return 0, err
-		}
-		return queries.DeleteConfig(background, q, key)
-	}
-	deleted, err := a.deleteRow(ctx, "delete config", key, checkKey, opts, queries.GetConfigRevision, remove)
+	allowed := func(q db.DBTX) error { return checkEncrypted(q, a.secrets().keyed) }
+	deleted, err := a.deleteRow(
+		ctx, "delete config", key, checkKey, opts, queries.GetConfigRevision, allowed, queries.DeleteConfig,
+	)
 	return deleted, failed("delete config", key, err)
 }
 

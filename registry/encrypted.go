@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/commit"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/keyset"
@@ -169,5 +170,7 @@ func (r *opening) scrub(ctx context.Context, writer *sql.DB, wrapped []byte) err
 	if err := sqlite.Scrub(ctx, writer, r.location, r.wait); err != nil {
 		return fmt.Errorf("the values are encrypted, but plaintext may be left in the file until it can be rewritten: %w", err)
 	}
-	return r.queue.Do(ctx, func(conn *sql.Conn) error { return queries.ClearScrub(background, conn, wrapped) })
+	return r.queue.Do(ctx, commit.Write{Change: func(conn *sql.Conn) error {
+		return queries.ClearScrub(background, conn, wrapped)
+	}})
 }

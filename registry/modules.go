@@ -157,10 +157,8 @@ func (a access) upsertModule(
 	row := db.UpsertModuleParams{
 		ID: m.ID, Name: m.Name, Version: m.Version, Kind: m.Kind, State: s, Description: m.Description, UpdatedAt: at,
 	}
-	err = a.write(ctx, func(q db.DBTX) (err error) {
-		if err := cond.checkRow(q, "upsert module", m.ID, queries.GetModuleRevision); err != nil {
-			return err
-		}
+	check := cond.onRow("upsert module", m.ID, queries.GetModuleRevision)
+	err = a.write(ctx, check, func(q db.DBTX) (err error) {
 		revision, err = queries.UpsertModule(background, q, row)
 		return err
 	})
@@ -198,7 +196,7 @@ func (a access) TransitionModule(ctx context.Context, id string, from, to Module
 
 // DeleteModule implements [Writer].
 func (a access) DeleteModule(ctx context.Context, id string, opts ...WriteOption) (bool, error) {
-	deleted, err := a.deleteRow(ctx, "delete module", id, checkID, opts, queries.GetModuleRevision, queries.DeleteModule)
+	deleted, err := a.deleteRow(ctx, "delete module", id, checkID, opts, queries.GetModuleRevision, nil, queries.DeleteModule)
 	if sqlite.IsReferenced(err) || sqlite.IsRefusedByTrigger(err) { // the latter of ON DELETE RESTRICT
 		record, _ := a.getModule(ctx, id)
 		err = &Error{Op: "delete module", Key: id, Revision: record.Revision,
@@ -221,14 +219,14 @@ func (a access) changeState(
 	if err != nil {
 		return 0, err
 	}
-	err = a.write(ctx, func(q db.DBTX) error {
+	inState := func(q db.DBTX) error {
 		row, err := queries.GetModule(background, q, id)
 		if err != nil {
 			return unknownModule(err)
 		}
-		if err := check(row); err != nil {
-			return err
-		}
+		return check(row)
+	}
+	err = a.write(ctx, inState, func(q db.DBTX) (err error) {
 		revision, err = queries.SetModuleState(background, q, db.SetModuleStateParams{State: s, UpdatedAt: at, ID: id})
 		return err
 	})

@@ -197,13 +197,13 @@ func (r *opening) prepare(ctx context.Context, writer *sql.DB, status migrate.St
 	if r.opts.logLimit == 0 {
 		return nil
 	}
-	return r.queue.Do(ctx, func(conn *sql.Conn) error {
+	return r.queue.Do(ctx, commit.Write{Change: func(conn *sql.Conn) error {
 		row, err := queries.GetRegistry(background, conn)
 		if err != nil || row.LogLimit == r.opts.logLimit {
 			return err
 		}
 		return queries.SetLogLimit(background, conn, r.opts.logLimit)
-	})
+	}})
 }
 
 // checkWriter makes sure, before the first write, that writer has the registry with that id open, and may write it.

@@ -70,8 +70,9 @@ var (
 type scope interface {
 	// read runs f, which reads, perhaps more than once.
 	read(ctx context.Context, f func(db.DBTX) error) error
-	// write runs f, which may read and write, all of it or nothing.
-	write(ctx context.Context, f func(db.DBTX) error) error
+	// write runs check, if there is one, which reads, and then change, all of it or nothing; outside of a transaction perhaps
+	// more than once. What is refused for a reason that lies in the rows, check refuses: it disturbs nobody else.
+	write(ctx context.Context, check, change func(db.DBTX) error) error
 	// update runs f in a transaction that may write: a new one, or the one that there is.
 	update(ctx context.Context, f func(context.Context, *Tx) error) error
 	settings() *options

@@ -88,7 +88,7 @@ func (r *Registry) read(ctx context.Context, f func(db.DBTX) error) error {
 }
 
 // write implements scope.
-func (r *Registry) write(ctx context.Context, f func(db.DBTX) error) error {
+func (r *Registry) write(ctx context.Context, check, change func(db.DBTX) error) error {
 	if err := r.enter(ctx); err != nil {
 		return err
 	}
@@ -96,7 +96,11 @@ func (r *Registry) write(ctx context.Context, f func(db.DBTX) error) error {
 	if r.queue == nil {
 		return ErrReadOnly
 	}
-	return r.queue.Do(ctx, func(conn *sql.Conn) error { return f(conn) })
+	w := commit.Write{Change: func(conn *sql.Conn) error { return change(conn) }}
+	if check != nil {
+		w.Check = func(conn *sql.Conn) error { return check(conn) }
+	}
+	return r.queue.Do(ctx, w)
 }
 
 // isSnapshot implements scope.

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/commit"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/keyset"
 )
@@ -128,7 +129,7 @@ func (r *Registry) store(
 	}
 	stored := false
 	r.keys.storing(next)
-	err = r.queue.Do(ctx, func(conn *sql.Conn) error {
+	err = r.queue.Do(ctx, commit.Write{Change: func(conn *sql.Conn) error {
 		stored = false
 		if onlyIf != nil {
 			if yes, err := onlyIf(conn); err != nil || !yes {
@@ -141,7 +142,7 @@ func (r *Registry) store(
 		})
 		stored = rows > 0
 		return err
-	})
+	}})
 	if errors.Is(err, sqlite.ErrCommitUnknown) {
 		return nil, err // and pending: it may have been stored
 	}

@@ -153,16 +153,23 @@ func (tx *Tx) read(ctx context.Context, f func(db.DBTX) error) error {
 }
 
 // write implements scope.
-func (tx *Tx) write(ctx context.Context, f func(db.DBTX) error) error {
+func (tx *Tx) write(ctx context.Context, check, change func(db.DBTX) error) error {
 	if !tx.writable && !tx.done.Load() {
 		return fmt.Errorf("%w: the transaction of a View", ErrReadOnly)
 	}
-	return tx.read(ctx, f)
+	return tx.read(ctx, func(q db.DBTX) error {
+		if check != nil {
+			if err := check(q); err != nil {
+				return err
+			}
+		}
+		return change(q)
+	})
 }
 
 // update implements scope.
 func (tx *Tx) update(ctx context.Context, f func(context.Context, *Tx) error) error {
-	if err := tx.write(ctx, func(db.DBTX) error { return nil }); err != nil { // before f, which may have effects
+	if err := tx.write(ctx, nil, func(db.DBTX) error { return nil }); err != nil { // before f, which may have effects
 		return failed("update", "", err)
 	}
 	return f(ctx, tx)

@@ -46,21 +46,24 @@ func newCondition(opts []WriteOption) (condition, error) {
 	return c, nil
 }
 
-// checkRow gives ErrConflict where the row is not as c demands. current reads the row's revision.
-func (c condition) checkRow(
-	q db.DBTX, op, key string, current func(context.Context, db.DBTX, string) (int64, error),
-) error {
+// onRow is a write's check of the row, which gives ErrConflict where that is not as c demands; nil where c demands nothing.
+// current reads the row's revision.
+func (c condition) onRow(
+	op, key string, current func(context.Context, db.DBTX, string) (int64, error),
+) func(db.DBTX) error {
 	if !c.set {
 		return nil
 	}
-	revision, err := current(background, q, key)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
+	return func(q db.DBTX) error {
+		revision, err := current(background, q, key)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		return c.check(op, key, revision)
 	}
-	return c.check(op, key, revision)
 }
 
-// check is checkRow for a row whose revision is known; 0 is that of no row.
+// check is onRow's for a row whose revision is known; 0 is that of no row.
 func (c condition) check(op, key string, revision int64) error {
 	if !c.set || revision == c.revision {
 		return nil
@@ -79,6 +82,7 @@ func (c condition) check(op, key string, revision int64) error {
 func (a access) deleteRow(
 	ctx context.Context, op, key string, check func(string) error, opts []WriteOption,
 	current func(context.Context, db.DBTX, string) (int64, error),
+	allowed func(db.DBTX) error, // or nil
 	remove func(context.Context, db.DBTX, string) (int64, error),
 ) (bool, error) {
 	if err := check(key); err != nil {
@@ -89,14 +93,28 @@ func (a access) deleteRow(
 		return false, err
 	}
 	var rows int64
-	err = a.write(ctx, func(q db.DBTX) (err error) {
-		if err := cond.checkRow(q, op, key, current); err != nil {
-			return err
-		}
+	onRow := cond.onRow(op, key, current)
+	err = a.write(ctx, both(onRow, allowed), func(q db.DBTX) (err error) {
 		rows, err = remove(background, q, key)
 		return err
 	})
 	return err == nil && rows > 0, err
+}
+
+// both is two checks, each of which may be nil.
+func both(first, second func(db.DBTX) error) func(db.DBTX) error {
+	if first == nil {
+		return second
+	}
+	if second == nil {
+		return first
+	}
+	return func(q db.DBTX) error {
+		if err := first(q); err != nil {
+			return err
+		}
+		return second(q)
+	}
 }
 
 // revisionOf is a write's answer: a write that failed has no revision.

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/oxide-k/stateregistry/internal/sqlite"
@@ -13,71 +15,100 @@ import (
 // ErrClosed is what a closed queue answers.
 var ErrClosed = errors.New("the queue is closed")
 
-// ErrTimeout is what Do and Exclusive return where no turn came within the wait's limit.
+// ErrTimeout is what Do, DoBulk and Exclusive return where no turn came within the wait's limit.
 var ErrTimeout = errors.New("other writes of this process took too long")
 
-// Queue lets writes through one after another. It is safe for concurrent use.
+// Write is a single write.
+type Write struct {
+	// Check, if there is one, reads, and returns an error where the write must not happen. It changes nothing.
+	Check func(*sql.Conn) error
+	// Change makes the change.
+	Change func(*sql.Conn) error
+}
+
+// Queue lets writes through. It is safe for concurrent use.
 type Queue struct {
 	writer    *sql.DB
 	wait      sqlite.Wait
 	committed func()
-	turn      chan struct{} // holds a token while nobody writes
 	closed    chan struct{}
+
+	mu     sync.Mutex
+	busy   bool          // somebody has the turn
+	ended  bool          // closed is closed
+	line   []*request    // who waits for the turn, in the order of arrival
+	rested chan struct{} // closed when the turn comes back after Close
 }
 
 // NewQueue is a queue in front of writer, which it owns from now on. A write waits for its turn, and then for the locks
 // of other processes, wait at most for each. committed is called after each transaction that was, or may have been,
-// committed, before the write that made it returns.
+// committed, before the writes that made it return.
 func NewQueue(writer *sql.DB, wait sqlite.Wait, committed func()) *Queue {
-	q := &Queue{
-		writer: writer, wait: wait, committed: committed, turn: make(chan struct{}, 1), closed: make(chan struct{}),
+	return &Queue{
+		writer: writer, wait: wait, committed: committed, closed: make(chan struct{}), rested: make(chan struct{}),
 	}
-	q.turn <- struct{}{}
-	return q
 }
 
-// Do runs one write in a transaction. Until the transaction has begun, a context that ends withdraws the write; then
-// write is claimed: it runs to its end whatever its context says, since SQLite would roll back everything that shares
-// the transaction with a statement it interrupts. On an error nothing was written, except for sqlite.ErrCommitUnknown.
-func (q *Queue) Do(ctx context.Context, write func(*sql.Conn) error) error {
-	return q.transact(ctx, q.wait, single(ctx, write))
+// Do runs a single write, in a transaction that it may share with others that came at the same time. Until it is claimed,
+// in a transaction that has begun, a context that ends withdraws the write; then it runs to its end whatever its context
+// says, since SQLite would roll back everything that shares the transaction with a statement it interrupts.
+//
+// On an error nothing was written, except for sqlite.ErrCommitUnknown. Check and Change may run several times, on another
+// goroutine too: of what they did only the last time counts. An error of Check refuses this write alone. One of Change, or
+// of the commit, undoes the others too, and then each runs again in a transaction of its own, so that nobody gets an error
+// that is another's.
+func (q *Queue) Do(ctx context.Context, write Write) error {
+	r := &request{ctx: ctx, write: &write}
+	if err := q.take(r); err != nil || r.answered {
+		return r.answer(err)
+	}
+	defer q.pass()
+	q.lead(r)
+	return r.answer(nil)
 }
 
-// DoBulk is Do for one of many large writes in a row: it is eager for the locks of other processes, which otherwise would
-// write dozens of times between two of them. The caller gives way in between.
+// DoBulk runs one of many large writes in a row, in a transaction of its own. It is eager for the locks of other processes,
+// which otherwise would write dozens of times between two of them. The caller gives way in between.
 func (q *Queue) DoBulk(ctx context.Context, write func(*sql.Conn) error) error {
 	wait := q.wait
 	wait.Eager = true
-	return q.transact(ctx, wait, single(ctx, write))
-}
-
-func single(ctx context.Context, write func(*sql.Conn) error) func(*sqlite.Tx) error {
-	return func(tx *sqlite.Tx) error {
+	return q.exclusive(ctx, wait, func(tx *sqlite.Tx) error {
 		if err := write(tx.Conn()); err != nil {
 			return err
 		}
 		return tx.Commit(context.WithoutCancel(ctx))
-	}
+	})
 }
 
 // Exclusive runs f in a transaction that holds nothing else. f commits, or does not: a transaction that still stands
 // when f returns or panics is rolled back.
 func (q *Queue) Exclusive(ctx context.Context, f func(*sqlite.Tx) error) error {
-	return q.transact(ctx, q.wait, f)
+	return q.exclusive(ctx, q.wait, f)
 }
 
-// Close waits for the write that is running, refuses all others, and closes the connection. It is called once.
+func (q *Queue) exclusive(ctx context.Context, wait sqlite.Wait, f func(*sqlite.Tx) error) error {
+	if err := q.take(&request{ctx: ctx}); err != nil {
+		return err
+	}
+	defer q.pass()
+	return q.transact(ctx, wait, f)
+}
+
+// Close waits for the writes that are running, refuses all others, and closes the connection. It is called once.
 func (q *Queue) Close() error {
+	q.mu.Lock()
+	q.ended = true
 	close(q.closed)
-	<-q.turn
+	if !q.busy {
+		close(q.rested)
+	}
+	q.mu.Unlock()
+	<-q.rested
 	return q.writer.Close()
 }
 
+// transact is for who has the turn.
 func (q *Queue) transact(ctx context.Context, wait sqlite.Wait, f func(*sqlite.Tx) error) error {
-	if err := q.take(ctx); err != nil {
-		return err
-	}
-	defer func() { q.turn <- struct{}{} }()
 	tx, err := sqlite.BeginWrite(ctx, q.writer, wait)
 	if err != nil {
 		return err
@@ -94,31 +125,62 @@ func (q *Queue) transact(ctx context.Context, wait sqlite.Wait, f func(*sqlite.T
 	return err
 }
 
-// take waits for the turn.
-func (q *Queue) take(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+// take waits until r has the turn, or its answer.
+func (q *Queue) take(r *request) error {
+	if err := r.ctx.Err(); err != nil {
 		return err
 	}
-	select {
-	case <-q.closed:
+	q.mu.Lock()
+	if q.ended {
+		q.mu.Unlock()
 		return ErrClosed
-	default:
 	}
-	select {
-	case <-q.turn:
+	if !q.busy {
+		q.busy = true
+		q.mu.Unlock()
 		return nil
-	default:
 	}
+	r.called = make(chan struct{})
+	q.line = append(q.line, r)
+	q.mu.Unlock()
+
 	timeout := time.NewTimer(q.wait.Limit)
 	defer timeout.Stop()
+	var err error
 	select {
-	case <-q.turn:
+	case <-r.called:
 		return nil
 	case <-q.closed:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
+		err = ErrClosed
+	case <-r.ctx.Done():
+		err = r.ctx.Err()
 	case <-timeout.C:
-		return fmt.Errorf("%w: waited %s", ErrTimeout, q.wait.Limit)
+		err = fmt.Errorf("%w: waited %s", ErrTimeout, q.wait.Limit)
+	}
+	if q.withdraw(r) {
+		return err
+	}
+	<-r.called // too late
+	if r.answered {
+		return nil
+	}
+	q.pass()
+	return err
+}
+
+// pass gives the turn to the next in line.
+func (q *Queue) pass() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.ended:
+		q.busy = false
+		close(q.rested)
+	case len(q.line) == 0:
+		q.busy = false
+	default:
+		next := q.line[0]
+		q.line = slices.Delete(q.line, 0, 1)
+		close(next.called)
 	}
 }

@@ -57,6 +57,8 @@ func insert(conn *sql.Conn) error {
 	return err
 }
 
+var inserting = Write{Change: insert}
+
 func (s *queueSuite) count() (rows int) {
 	s.Require().NoError(s.readers.QueryRowContext(s.T().Context(), "SELECT count(*) FROM t").Scan(&rows))
 	return rows
@@ -65,19 +67,19 @@ func (s *queueSuite) count() (rows int) {
 // holds requires that n rows were committed, and that the queue takes another write.
 func (s *queueSuite) holds(n int) {
 	s.Require().Equal(n, s.count())
-	s.Require().NoError(s.queue.Do(s.T().Context(), insert))
+	s.Require().NoError(s.queue.Do(s.T().Context(), inserting))
 	s.Require().Equal(n+1, s.count())
 }
 
 func (s *queueSuite) TestItSaysWhatWasCommittedOnceEverybodyCanReadIt() {
-	s.Require().NoError(s.queue.Do(s.T().Context(), insert))
+	s.Require().NoError(s.queue.Do(s.T().Context(), inserting))
 	s.Require().NoError(s.queue.DoBulk(s.T().Context(), insert))
 	s.Require().NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
 		s.Require().NoError(insert(tx.Conn()))
 		return tx.Commit(s.T().Context())
 	}))
 	own := errors.New("own")
-	s.Require().ErrorIs(s.queue.Do(s.T().Context(), func(*sql.Conn) error { return own }), own)
+	s.Require().ErrorIs(s.queue.Do(s.T().Context(), Write{Change: func(*sql.Conn) error { return own }}), own)
 	s.Require().Equal([]int{1, 2, 3}, s.committed)
 	s.Require().ErrorIs(s.queue.Exclusive(s.T().Context(), func(*sqlite.Tx) error {
 		return fmt.Errorf("%w, as far as is known", sqlite.ErrCommitUnknown)
@@ -128,7 +130,7 @@ func (s *queueSuite) TestOneWriteAtATime() {
 				return
 			}
 			if i%2 == 0 {
-				s.NoError(s.queue.Do(s.T().Context(), alone))
+				s.NoError(s.queue.Do(s.T().Context(), Write{Change: alone}))
 				return
 			}
 			s.NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
@@ -145,10 +147,10 @@ func (s *queueSuite) TestOneWriteAtATime() {
 
 func (s *queueSuite) TestAnErrorRollsBackAndIsPassedOn() {
 	own := errors.New("own")
-	s.Require().Same(own, s.queue.Do(s.T().Context(), func(conn *sql.Conn) error {
+	s.Require().Same(own, s.queue.Do(s.T().Context(), Write{Change: func(conn *sql.Conn) error {
 		s.Require().NoError(insert(conn))
 		return own
-	}))
+	}}))
 	s.Require().Same(own, s.queue.DoBulk(s.T().Context(), func(conn *sql.Conn) error {
 		s.Require().NoError(insert(conn))
 		return own
@@ -167,10 +169,10 @@ func (s *queueSuite) TestWhatIsNotCommittedIsRolledBack() {
 
 func (s *queueSuite) TestAPanicLeavesTheQueueUsable() {
 	s.Require().PanicsWithValue("cause", func() {
-		_ = s.queue.Do(s.T().Context(), func(conn *sql.Conn) error {
+		_ = s.queue.Do(s.T().Context(), Write{Change: func(conn *sql.Conn) error {
 			s.Require().NoError(insert(conn))
 			panic("cause")
-		})
+		}})
 	})
 	s.Require().PanicsWithValue("cause", func() {
 		_ = s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
@@ -192,8 +194,8 @@ func (s *queueSuite) TestAContextThatEndsWhileItWaitsWithdrawsTheWrite() {
 	release := s.hold()
 	ctx, cancel := context.WithTimeout(s.T().Context(), 5*time.Millisecond)
 	defer cancel()
-	s.Require().ErrorIs(s.queue.Do(ctx, insert), context.DeadlineExceeded)
-	s.Require().ErrorIs(s.queue.Do(ctx, insert), context.DeadlineExceeded, "it has ended before")
+	s.Require().ErrorIs(s.queue.Do(ctx, inserting), context.DeadlineExceeded)
+	s.Require().ErrorIs(s.queue.Do(ctx, inserting), context.DeadlineExceeded, "it has ended before")
 	release()
 	s.Require().ErrorIs(s.queue.Exclusive(ctx, nil), context.DeadlineExceeded)
 	s.holds(0)
@@ -201,16 +203,16 @@ func (s *queueSuite) TestAContextThatEndsWhileItWaitsWithdrawsTheWrite() {
 
 func (s *queueSuite) TestAContextThatEndsDuringTheWriteIsTooLate() {
 	ctx, cancel := context.WithCancel(s.T().Context())
-	s.Require().NoError(s.queue.Do(ctx, func(conn *sql.Conn) error {
+	s.Require().NoError(s.queue.Do(ctx, Write{Change: func(conn *sql.Conn) error {
 		cancel()
 		return insert(conn)
-	}))
+	}}))
 	s.holds(1)
 }
 
 func (s *queueSuite) TestTheLimitEndsTheWaitForATurn() {
 	release := s.hold()
-	s.Require().ErrorIs(s.queue.Do(s.T().Context(), insert), ErrTimeout)
+	s.Require().ErrorIs(s.queue.Do(s.T().Context(), inserting), ErrTimeout)
 	release()
 	s.holds(0)
 }
@@ -219,7 +221,7 @@ func (s *queueSuite) TestTheTurnIsTakenWithoutALimitToo() {
 	s.queue.wait.Limit = 0
 	s.holds(0)
 	release := s.hold()
-	s.Require().ErrorIs(s.queue.Do(s.T().Context(), insert), ErrTimeout)
+	s.Require().ErrorIs(s.queue.Do(s.T().Context(), inserting), ErrTimeout)
 	release()
 }
 
@@ -232,7 +234,7 @@ func (s *queueSuite) TestCloseWaitsForTheWriteThatRunsAndRefusesTheOthers() {
 	var returned atomic.Bool
 	s.Require().NoError(queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
 		for range 4 {
-			go func() { waiting <- queue.Do(s.T().Context(), insert) }()
+			go func() { waiting <- queue.Do(s.T().Context(), inserting) }()
 		}
 		go func() {
 			defer close(closed)
@@ -249,17 +251,17 @@ func (s *queueSuite) TestCloseWaitsForTheWriteThatRunsAndRefusesTheOthers() {
 		return tx.Commit(context.Background())
 	}))
 	s.wait(closed)
-	s.Require().ErrorIs(queue.Do(s.T().Context(), insert), ErrClosed)
+	s.Require().ErrorIs(queue.Do(s.T().Context(), inserting), ErrClosed)
 	var rows int
 	s.Require().NoError(s.readers.QueryRowContext(s.T().Context(), "SELECT count(*) FROM t").Scan(&rows))
 	s.Require().Equal(1, rows)
 }
 
 func (s *queueSuite) TestAWriteThatEndsItsTransactionIsNoSuccess() {
-	s.Require().ErrorIs(s.queue.Do(s.T().Context(), func(conn *sql.Conn) error {
+	s.Require().ErrorIs(s.queue.Do(s.T().Context(), Write{Change: func(conn *sql.Conn) error {
 		s.Require().NoError(insert(conn))
 		_, err := conn.ExecContext(context.Background(), "ROLLBACK")
 		return err
-	}), sqlite.ErrGone)
+	}}), sqlite.ErrGone)
 	s.holds(0)
 }

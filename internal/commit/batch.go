@@ -1,0 +1,159 @@
+package commit
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/oxide-k/stateregistry/internal/sqlite"
+)
+
+// What ends a batch: others are waiting too, for their turn and for their answers.
+const (
+	maxBatch  = 128
+	batchTime = 10 * time.Millisecond
+)
+
+var (
+	// errPanicked says that a write panicked; whoever wanted it panics with the same value.
+	errPanicked = errors.New("the write panicked")
+	// errAbandoned is the answer of who never got another one: the goroutine that led the batch ended in the middle.
+	errAbandoned = errors.New("the transaction was abandoned")
+	// errRefused says that all of a batch were refused.
+	errRefused = errors.New("nothing is to be written")
+)
+
+// request is a call that wants the turn, or, where it has a write, an answer.
+type request struct {
+	ctx      context.Context
+	write    *Write
+	called   chan struct{} // closed when it has either; nil while it needs neither
+	answered bool
+	refused  bool // by its Check
+	err      error
+	panicked any
+}
+
+// answer is what the call returns: an error that kept it from its turn, or what became of its write.
+func (r *request) answer(err error) error {
+	if err != nil {
+		return err
+	}
+	if r.panicked != nil {
+		panic(r.panicked)
+	}
+	return r.err
+}
+
+// run runs the write in a transaction. An error says that the transaction must be rolled back; that of a refusal is in r.
+func (r *request) run(tx *sqlite.Tx) (err error) {
+	r.refused, r.err, r.panicked = false, errAbandoned, nil
+	defer func() {
+		if r.panicked = recover(); r.panicked != nil {
+			err = errPanicked
+		}
+	}()
+	if r.write.Check != nil {
+		if err := r.write.Check(tx.Conn()); err != nil {
+			r.refused, r.err = true, err
+			return tx.Standing() // an error of the disk may have ended it
+		}
+	}
+	if err := r.write.Change(tx.Conn()); err != nil {
+		return err
+	}
+	return tx.Standing()
+}
+
+// lead runs leader's write, with those that share its transaction, and answers them all.
+func (q *Queue) lead(leader *request) {
+	batch := []*request{leader}
+	defer func() {
+		for _, r := range batch[1:] {
+			r.answered = true
+			close(r.called)
+		}
+	}()
+	shared := q.share(&batch)
+	for _, r := range batch {
+		switch {
+		case shared == nil && !r.refused:
+			r.err = nil
+		case shared == nil || errors.Is(shared, errRefused) || r.panicked != nil: // it has its answer
+		case len(batch) == 1 || isShared(shared) && !r.refused:
+			r.err = shared
+		default:
+			// What the others wrote in the meantime, which a refusal may have been about, was undone as well.
+			r.err = q.alone(r)
+		}
+	}
+}
+
+// isShared reports whether an error is about all that shared the transaction, or would meet each of them again.
+func isShared(err error) bool { return errors.Is(err, sqlite.ErrCommitUnknown) || sqlite.IsBusy(err) }
+
+// share runs the batch's first write, and those that wait, in one transaction, and adds them to the batch. Where it returns
+// an error nothing was written, except for sqlite.ErrCommitUnknown.
+func (q *Queue) share(batch *[]*request) error {
+	leader := (*batch)[0]
+	return q.transact(leader.ctx, q.wait, func(tx *sqlite.Tx) error {
+		began := time.Now()
+		written := false
+		for r := leader; r != nil; r = q.claim() {
+			if r != leader {
+				*batch = append(*batch, r)
+			}
+			if err := r.run(tx); err != nil {
+				return err
+			}
+			written = written || !r.refused
+			if len(*batch) == maxBatch || time.Since(began) > batchTime {
+				break
+			}
+		}
+		if !written {
+			return errRefused
+		}
+		return tx.Commit(context.WithoutCancel(leader.ctx))
+	})
+}
+
+// alone runs a write in a transaction of its own.
+func (q *Queue) alone(r *request) error {
+	return q.transact(r.ctx, q.wait, func(tx *sqlite.Tx) error {
+		if err := r.run(tx); err != nil {
+			return err
+		}
+		if r.refused {
+			return r.err
+		}
+		return tx.Commit(context.WithoutCancel(r.ctx))
+	})
+}
+
+// claim takes the first single write out of the line whose context has not ended, or nil. From now on it is too late to
+// withdraw it.
+func (q *Queue) claim() *request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at := slices.IndexFunc(q.line, func(r *request) bool { return r.write != nil && r.ctx.Err() == nil })
+	if at < 0 {
+		return nil
+	}
+	r := q.line[at]
+	q.line = slices.Delete(q.line, at, at+1)
+	return r
+}
+
+// withdraw takes a request out of the line, and reports whether it was there.
+func (q *Queue) withdraw(r *request) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at := slices.Index(q.line, r)
+	if at < 0 {
+		return false
+	}
+	q.line = slices.Delete(q.line, at, at+1)
+	return true
+}

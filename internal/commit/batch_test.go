@@ -1,0 +1,304 @@
+package commit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/oxide-k/stateregistry/internal/sqlite"
+)
+
+// member is a write of a batch, and what became of it.
+type member struct {
+	write Write
+	ctx   context.Context // the test's, if nil
+	err   error
+	panic any
+}
+
+// insertion inserts a value.
+func insertion(value int) Write {
+	return Write{Change: func(conn *sql.Conn) error {
+		_, err := conn.ExecContext(context.Background(), "INSERT INTO t VALUES (?)", value)
+		return err
+	}}
+}
+
+// inOneBatch lets the members wait, in their order, until one transaction can take them all, and waits for their answers.
+func (s *queueSuite) inOneBatch(members ...*member) {
+	s.queue.wait.Limit = patience
+	release := s.hold()
+	var group sync.WaitGroup
+	for i, m := range members {
+		if m.ctx == nil {
+			m.ctx = s.T().Context()
+		}
+		group.Go(func() {
+			defer func() { m.panic = recover() }()
+			m.err = s.queue.Do(m.ctx, m.write)
+		})
+		s.waiting(i + 1)
+	}
+	release()
+	group.Wait()
+}
+
+// waiting returns once n requests are in the line.
+func (s *queueSuite) waiting(n int) {
+	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
+		s.queue.mu.Lock()
+		length := len(s.queue.line)
+		s.queue.mu.Unlock()
+		if length == n {
+			return
+		}
+		s.Require().Less(time.Now(), deadline, "%d wait instead of %d", length, n)
+	}
+}
+
+// values are what was inserted, in order.
+func (s *queueSuite) values() (values []int) {
+	rows, err := s.readers.QueryContext(s.T().Context(), "SELECT a FROM t ORDER BY a")
+	s.Require().NoError(err)
+	defer rows.Close()
+	for rows.Next() {
+		var value int
+		s.Require().NoError(rows.Scan(&value))
+		values = append(values, value)
+	}
+	s.Require().NoError(rows.Err())
+	return values
+}
+
+func (s *queueSuite) exec(statement string) {
+	s.Require().NoError(s.queue.Do(s.T().Context(), Write{Change: func(conn *sql.Conn) error {
+		_, err := conn.ExecContext(context.Background(), statement)
+		return err
+	}}))
+	s.committed = nil
+}
+
+func (s *queueSuite) TestThoseThatWaitShareOneTransaction() {
+	var members []*member
+	for i := range 10 {
+		members = append(members, &member{write: insertion(i)})
+	}
+	s.inOneBatch(members...)
+	for _, m := range members {
+		s.Require().NoError(m.err)
+	}
+	s.Require().Equal([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, s.values())
+	s.Require().Equal([]int{0, 10}, s.committed, "one commit, said before any of them returned")
+}
+
+func (s *queueSuite) TestABatchHasAnEnd() {
+	var members []*member
+	for i := range maxBatch + 1 {
+		members = append(members, &member{write: insertion(i)})
+	}
+	slow := members[10]
+	change := slow.write.Change
+	slow.write.Change = func(conn *sql.Conn) error {
+		time.Sleep(2 * batchTime)
+		return change(conn)
+	}
+	s.inOneBatch(members...)
+	s.Require().Len(s.values(), maxBatch+1)
+	s.Require().Equal([]int{0, 11}, s.committed[:2], "after its time")
+	s.Require().LessOrEqual(s.committed[2], 11+maxBatch)
+}
+
+func (s *queueSuite) TestARefusalIsNobodyElses() {
+	own := errors.New("own")
+	refused := &member{write: Write{
+		Check:  func(*sql.Conn) error { return own },
+		Change: func(*sql.Conn) error { s.Fail("it was refused"); return nil },
+	}}
+	first, last := &member{write: insertion(1)}, &member{write: insertion(2)}
+	s.inOneBatch(first, refused, last)
+	s.Require().NoError(first.err)
+	s.Require().Same(own, refused.err)
+	s.Require().NoError(last.err)
+	s.Require().Equal([]int{0, 2}, s.committed)
+	s.committed = nil
+	s.inOneBatch(refused, refused)
+	s.Require().Same(own, refused.err)
+	s.Require().Equal([]int{2}, s.committed, "the one that held them up; nothing else was written")
+	s.holds(2)
+}
+
+func (s *queueSuite) TestAStatementThatFailsUndoesItselfAlone() {
+	s.exec("CREATE UNIQUE INDEX u ON t (a)")
+	// FAIL keeps what the statement did before it failed, unless somebody undoes it.
+	s.exec("CREATE TRIGGER half AFTER INSERT ON t WHEN NEW.a = 50 BEGIN SELECT RAISE(FAIL, 'half'); END")
+	s.exec("CREATE TRIGGER whole AFTER INSERT ON t WHEN NEW.a = 60 BEGIN SELECT RAISE(ROLLBACK, 'whole'); END")
+	var members []*member
+	for _, value := range []int{1, 2, 1, 3, 50, 4, 60, 5} {
+		members = append(members, &member{write: insertion(value)})
+	}
+	s.inOneBatch(members...)
+	for i, m := range members {
+		switch i {
+		case 2, 4, 6:
+			s.Require().True(sqlite.IsStatementError(m.err), "%v", m.err)
+		default:
+			s.Require().NoError(m.err)
+		}
+	}
+	s.Require().Equal([]int{1, 2, 3, 4, 5}, s.values())
+}
+
+func (s *queueSuite) TestAWriteThatEndsTheTransactionOfOthersEndsNobodysWrite() {
+	ends := &member{write: Write{Change: func(conn *sql.Conn) error {
+		s.Require().NoError(insert(conn))
+		_, err := conn.ExecContext(context.Background(), "ROLLBACK")
+		return err
+	}}}
+	first, last := &member{write: insertion(1)}, &member{write: insertion(2)}
+	s.inOneBatch(first, ends, last)
+	s.Require().NoError(first.err)
+	s.Require().ErrorIs(ends.err, sqlite.ErrGone)
+	s.Require().NoError(last.err)
+	s.Require().Equal([]int{1, 2}, s.values())
+}
+
+func (s *queueSuite) TestACommitThatIsRefusedIsOneWritesFault() {
+	s.exec("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+	s.exec("CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+	orphan := &member{write: Write{Change: func(conn *sql.Conn) error {
+		_, err := conn.ExecContext(context.Background(), "INSERT INTO child VALUES (1)")
+		return err
+	}}}
+	first, last := &member{write: insertion(1)}, &member{write: insertion(2)}
+	s.inOneBatch(first, orphan, last)
+	s.Require().NoError(first.err)
+	s.Require().True(sqlite.IsReferenced(orphan.err), "%v", orphan.err)
+	s.Require().NoError(last.err)
+	s.Require().Equal([]int{1, 2}, s.values())
+}
+
+// A refusal was judged by what others of the batch had written. Where that is undone it is judged again.
+func (s *queueSuite) TestARefusalIsNotAboutWhatWasUndone() {
+	s.exec("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+	s.exec("CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+	undone := &member{write: Write{Change: func(conn *sql.Conn) error {
+		_, err := conn.ExecContext(context.Background(), "INSERT INTO child VALUES (1)")
+		return err
+	}}}
+	onlyFirst := &member{write: Write{
+		Check: func(conn *sql.Conn) error {
+			var children int
+			err := conn.QueryRowContext(context.Background(), "SELECT count(*) FROM child").Scan(&children)
+			if err == nil && children > 0 {
+				err = errors.New("there is one")
+			}
+			return err
+		},
+		Change: insertion(1).Change,
+	}}
+	s.inOneBatch(undone, onlyFirst)
+	s.Require().Error(undone.err)
+	s.Require().NoError(onlyFirst.err)
+	s.Require().Equal([]int{1}, s.values())
+}
+
+func (s *queueSuite) TestAPanicIsWhoseWriteItWas() {
+	panics := &member{write: Write{Change: func(conn *sql.Conn) error {
+		s.Require().NoError(insert(conn))
+		panic("cause")
+	}}}
+	first, last := &member{write: insertion(1)}, &member{write: insertion(2)}
+	s.inOneBatch(first, panics, last)
+	s.Require().NoError(first.err)
+	s.Require().Nil(first.panic)
+	s.Require().Equal("cause", panics.panic)
+	s.Require().NoError(last.err)
+	s.Require().Equal([]int{1, 2}, s.values())
+}
+
+func (s *queueSuite) TestAContextThatEndsBeforeTheClaimWithdrawsTheWriteAndLaterItIsTooLate() {
+	withdrawn, cancelWithdrawn := context.WithCancel(s.T().Context())
+	late, cancelLate := context.WithCancel(s.T().Context())
+	first := &member{write: Write{Change: func(conn *sql.Conn) error {
+		cancelWithdrawn() // which waits for its claim
+		cancelLate()      // that of this very write
+		return insertion(1).Change(conn)
+	}}, ctx: late}
+	second := &member{write: insertion(2), ctx: withdrawn}
+	third := &member{write: insertion(3)}
+	s.inOneBatch(first, second, third)
+	s.Require().NoError(first.err)
+	s.Require().ErrorIs(second.err, context.Canceled)
+	s.Require().NoError(third.err)
+	s.Require().Equal([]int{1, 3}, s.values())
+}
+
+func (s *queueSuite) TestAGoroutineThatEndsLeavesNobodyWithoutAnAnswer() {
+	ends := &member{write: Write{Change: func(*sql.Conn) error { runtime.Goexit(); return nil }}}
+	last := &member{write: insertion(2)}
+	first := &member{write: insertion(1)} // it leads
+	s.queue.wait.Limit = patience
+	s.inOneBatch(first, ends, last)
+	s.Require().ErrorIs(ends.err, errAbandoned)
+	s.Require().NoError(last.err)
+	s.Require().NotContains(s.values(), 1)
+}
+
+func (s *queueSuite) TestSharedAndExclusiveWritesTakeTurns() {
+	s.queue.wait.Limit = patience
+	release := s.hold()
+	var mu sync.Mutex
+	var order []string
+	var group sync.WaitGroup
+	note := func(what string) { mu.Lock(); defer mu.Unlock(); order = append(order, what) }
+	n := 0
+	wait := func() { n++; s.waiting(n) }
+	for i := range 3 {
+		group.Go(func() {
+			s.NoError(s.queue.Do(s.T().Context(), Write{Change: func(conn *sql.Conn) error {
+				note("single")
+				return insertion(i).Change(conn)
+			}}))
+		})
+		wait()
+		group.Go(func() {
+			s.NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
+				note(fmt.Sprint("exclusive ", i))
+				return tx.Commit(context.Background())
+			}))
+		})
+		wait()
+	}
+	release()
+	group.Wait()
+	s.Require().Equal([]string{"single", "single", "single", "exclusive 0", "exclusive 1", "exclusive 2"}, order)
+}
+
+// Writers that never rest keep nobody from the turn.
+func (s *queueSuite) TestNobodyStarves() {
+	s.queue.wait.Limit = patience
+	ctx, cancel := context.WithCancel(s.T().Context())
+	var group sync.WaitGroup
+	for range 16 {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				if err := s.queue.Do(ctx, inserting); err != nil && !errors.Is(err, context.Canceled) {
+					s.NoError(err)
+				}
+			}
+		})
+	}
+	for range 50 {
+		s.Require().NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
+			return tx.Commit(context.Background())
+		}))
+	}
+	cancel()
+	group.Wait()
+	s.Require().True(slices.IsSorted(s.committed))
+}
