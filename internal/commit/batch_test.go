@@ -126,8 +126,10 @@ func (s *queueSuite) TestARefusalIsNobodyElses() {
 	s.Require().NoError(last.err)
 	s.Require().Equal([]int{0, 2}, s.committed)
 	s.committed = nil
-	s.inOneBatch(refused, refused)
+	again := &member{write: refused.write}
+	s.inOneBatch(refused, again)
 	s.Require().Same(own, refused.err)
+	s.Require().Same(own, again.err)
 	s.Require().Equal([]int{2}, s.committed, "the one that held them up; nothing else was written")
 	s.holds(2)
 }
