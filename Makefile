@@ -2,7 +2,7 @@
 
 GO ?= go
 # Modules of their own within this one; each is tested and verified by itself. tools/ only pins what generates and checks.
-NESTED  := tests/tinkv1 examples/decisionlog examples/kernel
+NESTED  := tests/tinkv1 tests/bench examples/decisionlog examples/kernel
 MODULES := . $(NESTED)
 # What the coverage figure is about.
 COVERED := ./registry/...,./keyset/...,./schema/...,./manifest/...,./internal/...
@@ -39,7 +39,12 @@ torture: toolchain ## let eight processes write one counter for a minute
 	@$(GO) test ./tests -run '^TestCounter$$' -counting 60s -v
 
 .PHONY: bench
-bench: toolchain ## run the benchmarks beside the code
+bench: toolchain ## measure against what one would use instead, and write docs/benchmarks (BENCH=-quick: less of it, to nowhere)
+	@$(GO) -C tests/bench build -o $(CURDIR)/.bin/bench .
+	@.bin/bench $(or $(BENCH),-out docs/benchmarks)
+
+.PHONY: bench-go
+bench-go: toolchain ## run the benchmarks beside the code
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: generate
