@@ -400,6 +400,66 @@ func (q *Queries) ReencryptConfig(ctx context.Context, db DBTX, arg ReencryptCon
 	return result.RowsAffected()
 }
 
+const scanConfig = `-- name: ScanConfig :many
+SELECT key, updated_at, revision, CAST(octet_length(value) AS INTEGER) AS size,
+       CAST(CASE WHEN octet_length(value) <= CAST(?1 AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
+FROM config
+WHERE key >= ?2 AND key < ?3
+ORDER BY key
+LIMIT ?4
+`
+
+type ScanConfigParams struct {
+	MaxValue int64
+	First    string
+	Before   string
+	PageSize int64
+}
+
+type ScanConfigRow struct {
+	Key        string
+	UpdatedAt  schema.Timestamp
+	Revision   int64
+	Size       int64
+	ShortValue string
+}
+
+// ListConfig page by page. A value that is longer than max_value is left out, so that a page stays small: GetConfigEntry
+// has it.
+func (q *Queries) ScanConfig(ctx context.Context, db DBTX, arg ScanConfigParams) ([]ScanConfigRow, error) {
+	rows, err := db.QueryContext(ctx, scanConfig,
+		arg.MaxValue,
+		arg.First,
+		arg.Before,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ScanConfigRow
+	for rows.Next() {
+		var i ScanConfigRow
+		if err := rows.Scan(
+			&i.Key,
+			&i.UpdatedAt,
+			&i.Revision,
+			&i.Size,
+			&i.ShortValue,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const upsertConfig = `-- name: UpsertConfig :one
 INSERT INTO config (key, value, updated_at, revision)
 VALUES (?1, ?2, ?3, (SELECT coalesce(max(changes.revision), 0) + 1 FROM changes))

@@ -21,6 +21,16 @@ WHERE key >= @first
 ORDER BY key
 LIMIT @page_size;
 
+-- ListConfig page by page. A value that is longer than max_value is left out, so that a page stays small: GetConfigEntry
+-- has it.
+-- name: ScanConfig :many
+SELECT key, updated_at, revision, CAST(octet_length(value) AS INTEGER) AS size,
+       CAST(CASE WHEN octet_length(value) <= CAST(@max_value AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
+FROM config
+WHERE key >= @first AND key < @before
+ORDER BY key
+LIMIT @page_size;
+
 -- The writer numbers the row itself (the trigger then finds it right): RETURNING gives the value from before triggers.
 -- name: UpsertConfig :one
 INSERT INTO config (key, value, updated_at, revision)

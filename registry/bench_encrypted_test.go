@@ -107,3 +107,32 @@ func BenchmarkRotateKeyset(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkListDecoded lists all entries and decodes each.
+func BenchmarkListDecoded(b *testing.B) {
+	for _, mode := range []string{"plain", "encrypted"} {
+		b.Run(mode, func(b *testing.B) {
+			var reg *registry.Registry
+			if mode == "plain" {
+				reg, _ = openBench(b)
+			} else {
+				reg = openBenchEncrypted(b)
+			}
+			benchContexts(b, func(b *testing.B, ctx context.Context) {
+				b.ReportAllocs()
+				for b.Loop() {
+					entries, err := reg.ListConfig(ctx, "bench/")
+					if err != nil || len(entries) != benchEntries {
+						b.Fatal(len(entries), err)
+					}
+					for _, e := range entries {
+						var value benchValue
+						if err := e.Decode(&value); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			})
+		})
+	}
+}

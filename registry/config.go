@@ -133,8 +133,7 @@ func (a access) listConfig(ctx context.Context, prefix string) ([]ConfigEntry, e
 	err := a.whileRenewing(ctx, func(ring *keyring) (lacks bool, err error) {
 		var rows []db.Config
 		err = a.read(ctx, func(q db.DBTX) (err error) {
-			// No UTF-8 holds the byte 0xff: after the prefix it is above all that may follow.
-			rows, err = queries.ListConfig(ctx, q, db.ListConfigParams{First: prefix, Before: prefix + "\xff"})
+			rows, err = queries.ListConfig(ctx, q, db.ListConfigParams{First: prefix, Before: endOf(prefix)})
 			return err
 		})
 		if err != nil {
@@ -152,6 +151,9 @@ func (a access) listConfig(ctx context.Context, prefix string) ([]ConfigEntry, e
 	}
 	return entries, nil
 }
+
+// endOf is above all keys that start with prefix: no UTF-8 holds the byte 0xff.
+func endOf(prefix string) string { return prefix + "\xff" }
 
 // SetConfig implements [Writer].
 func (a access) SetConfig(ctx context.Context, key string, value any, opts ...WriteOption) (int64, error) {
@@ -215,10 +217,14 @@ func checkEncrypted(q db.DBTX, keyed bool) error {
 }
 
 func newConfigEntry(row *db.Config, ring *keyring) ConfigEntry {
-	value := &storedValue{text: row.Value, ring: ring}
+	held := &struct { // both in one piece of memory
+		pointer *storedValue
+		value   storedValue
+	}{value: storedValue{text: row.Value, ring: ring}}
+	held.pointer = &held.value
 	return ConfigEntry{
 		Key: row.Key, Revision: row.Revision, UpdatedAt: row.UpdatedAt.Time, Encrypted: envelope.IsEncrypted(row.Value),
-		value: &value,
+		value: &held.pointer,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -39,7 +40,7 @@ func (k *keyring) sealed(key string, json []byte) (string, error) {
 	case locked:
 		return "", errNoKey
 	}
-	ciphertext, err := k.handle.Encrypt(json, envelope.Value(k.registryID, configTable, key, k.handle.Primary()))
+	ciphertext, err := k.handle.Encrypt(json, envelope.AppendValue(nil, k.registryID, configTable, key, k.handle.Primary()))
 	if err != nil {
 		return "", fmt.Errorf("encrypt: %w", err)
 	}
@@ -57,7 +58,9 @@ func (k *keyring) opened(key, text string) ([]byte, error) {
 	case locked:
 		return nil, errNoKey
 	}
-	id, ciphertext, err := envelope.Open(text)
+	space := workspaces.Get().(*workspace)
+	defer workspaces.Put(space)
+	id, ciphertext, err := envelope.Open(text, space.buffer(2*len(text)))
 	switch {
 	case errors.Is(err, envelope.ErrVersion):
 		return nil, fmt.Errorf("%w: %w", ErrNewerSchema, err)
@@ -66,12 +69,35 @@ func (k *keyring) opened(key, text string) ([]byte, error) {
 	case !k.handle.Has(id):
 		return nil, fmt.Errorf("%w: the keyset has no key %08x", ErrTampered, id)
 	}
-	json, err := k.handle.Decrypt(ciphertext, envelope.Value(k.registryID, configTable, key, id))
+	space.binding = envelope.AppendValue(space.binding[:0], k.registryID, configTable, key, id)
+	json, err := k.handle.Decrypt(ciphertext, space.binding)
 	if err != nil {
 		return nil, fmt.Errorf("%w: it was not encrypted for this key of this registry", ErrTampered)
 	}
 	return json, nil
 }
+
+// workspace is what opening a value needs beside the value, kept for the next one. Nothing in it is secret.
+type workspace struct {
+	ciphertext []byte
+	binding    []byte
+}
+
+var workspaces = sync.Pool{New: func() any { return new(workspace) }}
+
+// buffer has room for so many bytes.
+func (w *workspace) buffer(size int) []byte {
+	if size > maxWorkspace {
+		return make([]byte, 0, size)
+	}
+	if cap(w.ciphertext) < size {
+		w.ciphertext = make([]byte, 0, size)
+	}
+	return w.ciphertext
+}
+
+// maxWorkspace is the largest buffer that is kept, in bytes: one large value must not occupy memory for ever.
+const maxWorkspace = 64 << 10
 
 // lacks reports whether text is what another generation of the keyset may open.
 func (k *keyring) lacks(text string) bool {
@@ -79,6 +105,9 @@ func (k *keyring) lacks(text string) bool {
 	case nil:
 		return envelope.IsEncrypted(text)
 	case locked:
+		return false
+	}
+	if strings.HasPrefix(text, k.marker) {
 		return false
 	}
 	id, err := envelope.KeyID(text)

@@ -173,7 +173,7 @@ func (v *verification) configRow(ctx context.Context, tx *Tx, row db.Config) err
 		v.found(SubjectConfig, row.Key, "updated_at is no time")
 	}
 	if tx.ring() == locked {
-		if _, _, err := envelope.Open(row.Value); err != nil && !errors.Is(err, envelope.ErrVersion) {
+		if _, _, err := envelope.Open(row.Value, nil); err != nil && !errors.Is(err, envelope.ErrVersion) {
 			v.found(SubjectConfig, row.Key, "the value is not encrypted")
 		}
 		return nil

@@ -74,7 +74,7 @@ func (s *attackSuite) TestTheKeysetIsBoundToItsPlace() {
 		"another primary":    envelope.Keyset(id, generation, primary+1, row.KEK, ""),
 		"another kind":       envelope.Keyset(id, generation, primary, "passphrase", ""),
 		"other parameters":   envelope.Keyset(id, generation, primary, row.KEK, "x"),
-		"a value":            envelope.Value(id, "config", victim, primary),
+		"a value":            envelope.AppendValue(nil, id, "config", victim, primary),
 		"nothing":            nil,
 	} {
 		s.Run(name, func() {

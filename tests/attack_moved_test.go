@@ -111,18 +111,18 @@ func (s *attackSuite) TestAValueIsBoundToEachPartOfItsPlace() {
 	row, handle := s.unwrapped(path, rawKEK32())
 	id, primary := row.RegistryID, handle.Primary()
 	bindings := map[string][]byte{
-		"another registry":  envelope.Value(strings.Repeat("0", 32), "config", victim, primary),
-		"another table":     envelope.Value(id, "modules", victim, primary),
-		"no table":          envelope.Value(id, "", victim, primary),
-		"another key":       envelope.Value(id, "config", neighbour1, primary),
-		"another key's id":  envelope.Value(id, "config", victim, primary+1),
+		"another registry":  envelope.AppendValue(nil, strings.Repeat("0", 32), "config", victim, primary),
+		"another table":     envelope.AppendValue(nil, id, "modules", victim, primary),
+		"no table":          envelope.AppendValue(nil, id, "", victim, primary),
+		"another key":       envelope.AppendValue(nil, id, "config", neighbour1, primary),
+		"another key's id":  envelope.AppendValue(nil, id, "config", victim, primary+1),
 		"a keyset":          envelope.Keyset(id, row.Generation, primary, row.KEK, row.KEKParams),
 		"nothing":           nil,
 		"the key alone":     []byte(victim),
-		"one byte more":     append(envelope.Value(id, "config", victim, primary), 0),
-		"fields that shift": envelope.Value(id, "configm", victim[1:], primary),
+		"one byte more":     append(envelope.AppendValue(nil, id, "config", victim, primary), 0),
+		"fields that shift": envelope.AppendValue(nil, id, "configm", victim[1:], primary),
 	}
-	right := envelope.Value(id, "config", victim, primary)
+	right := envelope.AppendValue(nil, id, "config", victim, primary)
 	for name, binding := range bindings {
 		s.Run(name, func() {
 			s.plant(path, victim, s.sealed(handle, binding))

@@ -62,6 +62,7 @@ func (s *callSuite) reads(r registry.Reader) []call {
 		{"GetConfig", func(ctx context.Context) error { var n int; return r.GetConfig(ctx, "held", &n) }},
 		{"GetConfigEntry", func(ctx context.Context) error { _, err := r.GetConfigEntry(ctx, "held"); return err }},
 		{"ListConfig", func(ctx context.Context) error { _, err := r.ListConfig(ctx, ""); return err }},
+		{"ScanConfig", func(ctx context.Context) error { _, err := scanned(r.ScanConfig(ctx, "")); return err }},
 		{"Changes", func(ctx context.Context) error { _, err := r.Changes(ctx, 0, 10); return err }},
 		{"Revision", func(ctx context.Context) error { _, err := r.Revision(ctx); return err }},
 		{"Get", func(ctx context.Context) error { _, err := registry.Get[int](ctx, r, "held"); return err }},

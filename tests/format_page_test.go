@@ -143,7 +143,7 @@ func (s *pageSuite) TestTheCiphertextsOpen() {
 			whole["keyset.wrapped"] = hex.EncodeToString(s.wrapped(x["algorithm"], fromHex(s.T(), x["key"])))
 			s.reads(whole, x["algorithm"])
 
-			_, ciphertext, err := envelope.Open(x["value"])
+			_, ciphertext, err := envelope.Open(x["value"], nil)
 			s.Require().NoError(err)
 			random := fromHex(s.T(), x["salt"]+x["nonce"])
 			s.Require().Equal(random, ciphertext[5:][:len(random)])
@@ -206,7 +206,7 @@ func (s *pageSuite) TestTheAssociatedDataIsTheCodes() {
 	s.Require().Equal(bound, s.hex("keyset-associated-data"))
 	s.Require().Equal(len(bound), s.lengthBefore(" bytes: ```hex keyset-associated-data"))
 	s.Require().Equal(len(bound), s.lengthBefore(" bytes of associated data"))
-	s.Require().Equal(envelope.Value(x["registry.id"], "config", x["config.key"], exampleKeyID), s.hex("value-associated-data"))
+	s.Require().Equal(envelope.AppendValue(nil, x["registry.id"], "config", x["config.key"], exampleKeyID), s.hex("value-associated-data"))
 }
 
 // lengthBefore is the number that the page has before a text.
@@ -246,7 +246,7 @@ func (s *pageSuite) TestTinkReadsTheWrappedKeysetAsItsOwn() {
 	s.Require().NoError(err)
 	a, err := aead.New(h)
 	s.Require().NoError(err)
-	_, ciphertext, err := envelope.Open(x["config.value"])
+	_, ciphertext, err := envelope.Open(x["config.value"], nil)
 	s.Require().NoError(err)
 	plaintext, err := a.Decrypt(ciphertext, s.hex("value-associated-data"))
 	s.Require().NoError(err)

@@ -235,6 +235,12 @@ func (s *keySuite) listed(ctx context.Context, r registry.Reader, prefix string)
 	for _, entry := range entries {
 		keys = append(keys, entry.Key)
 	}
+	one, err := scanned(r.ScanConfig(ctx, prefix))
+	s.Require().NoError(err)
+	s.Require().Len(one, len(entries))
+	for i, entry := range one {
+		s.Require().Equal(entries[i].Key, entry.Key)
+	}
 	return keys
 }
 

@@ -132,6 +132,27 @@ func queryCases() map[string]queryCase {
 			require.NoError(t, err)
 			requireEntries(t, ctx, q, tx, rows, "greeting", "max_threads")
 		},
+		"ScanConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			scan := func(arg db.ScanConfigParams) (rows []db.ScanConfigRow) {
+				rows, err := q.ScanConfig(ctx, tx, arg)
+				require.NoError(t, err)
+				return rows
+			}
+			greeting, err := q.GetConfigEntry(ctx, tx, "greeting")
+			require.NoError(t, err)
+			want := db.ScanConfigRow{
+				Key: "greeting", UpdatedAt: greeting.UpdatedAt, Revision: 4, Size: int64(len(greeting.Value)), ShortValue: greeting.Value,
+			}
+			arg := db.ScanConfigParams{MaxValue: want.Size, First: "b", Before: "m", PageSize: 5}
+			require.Equal(t, []db.ScanConfigRow{want}, scan(arg))
+			arg.MaxValue--
+			want.ShortValue = ""
+			require.Equal(t, []db.ScanConfigRow{want}, scan(arg))
+			arg.First, arg.Before, arg.PageSize = "greeting", "max_threads", 5
+			require.Len(t, scan(arg), 1)
+			arg.First, arg.Before, arg.PageSize = "", "z", 2
+			require.Len(t, scan(arg), 2)
+		},
 		"DeleteConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			rows, err := q.DeleteConfig(ctx, tx, "greeting")
 			require.NoError(t, err)

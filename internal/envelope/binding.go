@@ -11,10 +11,10 @@ const (
 // bindingVersion is that of the lists of fields below.
 const bindingVersion = 1
 
-// Value is the associated data of a value: it opens in this row of this table of this registry only, under this key.
-func Value(registryID, table, key string, keyID uint32) []byte {
-	b := make(binding, 0, len(valuePurpose)+len(registryID)+len(table)+len(key)+6*lengthSize+2*4)
-	return b.text(valuePurpose).uint32(bindingVersion).text(registryID).text(table).text(key).uint32(keyID)
+// AppendValue appends to b the associated data of a value: it opens in this row of this table of this registry only, under
+// this key.
+func AppendValue(b []byte, registryID, table, key string, keyID uint32) []byte {
+	return binding(b).text(valuePurpose).uint32(bindingVersion).text(registryID).text(table).text(key).uint32(keyID)
 }
 
 // Keyset is the associated data of a wrapped keyset: it opens in this registry only, as this generation, with this primary

@@ -26,11 +26,11 @@ func TestTheAssociatedDataOfAValueIsTheseBytes(t *testing.T) {
 		"00000006 636f6e666967",       // config
 		"00000009 6d61785fc3a92f7862", // max_é/xb
 		"00000004 0a0b0c0d",           // the key's id
-	), Value("reg", "config", "max_é/xb", 0x0a0b0c0d))
+	), AppendValue(nil, "reg", "config", "max_é/xb", 0x0a0b0c0d))
 
 	require.Equal(t, spelled(t,
 		"00000013 737461746572656769737472792f76616c7565 00000004 00000001 00000000 00000000 00000000 00000004 00000000",
-	), Value("", "", "", 0), "nothing is left out")
+	), AppendValue(nil, "", "", "", 0), "nothing is left out")
 }
 
 func TestTheAssociatedDataOfAKeysetIsTheseBytes(t *testing.T) {
@@ -53,9 +53,9 @@ func TestTheAssociatedDataOfAKeysetIsTheseBytes(t *testing.T) {
 // Fields that run together would let a ciphertext move to a place that reads the same.
 func TestNoTwoPlacesHaveTheSameAssociatedData(t *testing.T) {
 	all := [][]byte{
-		Value("ab", "c", "d", 1), Value("a", "bc", "d", 1), Value("a", "b", "cd", 1), Value("abc", "", "d", 1), Value("abcd", "", "", 1),
-		Value("", "abcd", "", 1), Value("", "", "abcd", 1), Value("ab", "c", "d", 2), Value("ab", "d", "c", 1), Value("ab", "c", "d\x00", 1),
-		Value("ab", "c", "\x00\x00\x00\x01d", 1), Value("ab", "c\x00\x00\x00\x01d", "", 1),
+		AppendValue(nil, "ab", "c", "d", 1), AppendValue(nil, "a", "bc", "d", 1), AppendValue(nil, "a", "b", "cd", 1), AppendValue(nil, "abc", "", "d", 1), AppendValue(nil, "abcd", "", "", 1),
+		AppendValue(nil, "", "abcd", "", 1), AppendValue(nil, "", "", "abcd", 1), AppendValue(nil, "ab", "c", "d", 2), AppendValue(nil, "ab", "d", "c", 1), AppendValue(nil, "ab", "c", "d\x00", 1),
+		AppendValue(nil, "ab", "c", "\x00\x00\x00\x01d", 1), AppendValue(nil, "ab", "c\x00\x00\x00\x01d", "", 1),
 		Keyset("ab", 1, 1, "c", "d"), Keyset("a", 1, 1, "bc", "d"), Keyset("ab", 2, 1, "c", "d"), Keyset("ab", 1, 2, "c", "d"),
 		Keyset("ab", -1, 1, "c", "d"), Keyset("ab", 1, 1, "cd", ""), Keyset("ab", 1, 1, "", "cd"), Keyset("ab", 1, 1, "d", "c"),
 		Keyset("ab", 1<<32, 1, "c", "d"),

@@ -68,14 +68,16 @@ func Seal(ciphertext []byte) (string, error) {
 }
 
 // Open is the ciphertext in an envelope, and the id of its key. An envelope has one form only: ErrMalformed for any other
-// text, and where the id is not the ciphertext's own. ErrVersion for another version.
-func Open(text string) (keyID uint32, ciphertext []byte, err error) {
+// text, and where the id is not the ciphertext's own. ErrVersion for another version. It works in buffer, where that has the
+// room, and the ciphertext lies in it.
+func Open(text string, buffer []byte) (keyID uint32, ciphertext []byte, err error) {
 	keyID, err = KeyID(text)
 	if err != nil {
 		return 0, nil, err
 	}
-	body := text[markerSize:]
-	ciphertext, err = encoding.DecodeString(body)
+	body := append(buffer[:0], text[markerSize:]...)
+	decoded, err := encoding.AppendDecode(body, body)
+	ciphertext = decoded[len(body):]
 	// The decoder skips CR and LF: then there is more text than the ciphertext needs.
 	if err != nil || encoding.EncodedLen(len(ciphertext)) != len(body) {
 		return 0, nil, ErrMalformed

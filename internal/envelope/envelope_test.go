@@ -34,7 +34,7 @@ func TestAnEnvelopeIsThisText(t *testing.T) {
 	require.Equal(t, "enc:v1:ffffffff:", Marker(0xffffffff))
 	require.Len(t, Marker(0), 16, "the schema compares as many characters")
 
-	id, opened, err := Open(text)
+	id, opened, err := Open(text, nil)
 	require.NoError(t, err)
 	require.Equal(t, uint32(ciphertextID), id)
 	require.Equal(t, c, opened)
@@ -48,7 +48,7 @@ func TestWhatIsSealedOpens(t *testing.T) {
 		require.True(t, strings.HasPrefix(text, Marker(ciphertextID)))
 		require.NotContains(t, text, "=")
 
-		id, opened, err := Open(text)
+		id, opened, err := Open(text, nil)
 		require.NoError(t, err, text)
 		require.Equal(t, uint32(ciphertextID), id)
 		require.Equal(t, ciphertext(n), opened)
@@ -138,7 +138,7 @@ func TestNoTextButTheCanonicalOneOpens(t *testing.T) {
 		"only its first byte":   body("AQ"),
 		"four bytes of it":      body("AQq83g"),
 	} {
-		_, _, err := Open(text)
+		_, _, err := Open(text, nil)
 		require.ErrorIs(t, err, ErrMalformed, name)
 	}
 }
@@ -148,7 +148,7 @@ func TestAnEnvelopeCutShortOrLongerDoesNotReadTheSame(t *testing.T) {
 	text, err := Seal(whole)
 	require.NoError(t, err)
 	for n := range len(text) {
-		_, c, err := Open(text[:n])
+		_, c, err := Open(text[:n], nil)
 		if err == nil { // what is cut at a byte's end is an envelope still: Tink refuses the ciphertext
 			require.Less(t, len(c), len(whole))
 			require.True(t, bytes.HasPrefix(whole, c))
@@ -157,7 +157,7 @@ func TestAnEnvelopeCutShortOrLongerDoesNotReadTheSame(t *testing.T) {
 		require.ErrorIs(t, err, ErrMalformed, text[:n])
 	}
 	for i := range 256 {
-		_, c, err := Open(text + string([]byte{byte(i)}))
+		_, c, err := Open(text + string([]byte{byte(i)}), nil)
 		if err == nil {
 			require.Greater(t, len(c), len(whole))
 			continue
@@ -174,7 +174,7 @@ func TestEveryAlteredCharacterIsSeen(t *testing.T) {
 			if text[i] == byte(c) {
 				continue
 			}
-			_, opened, err := Open(text[:i] + string([]byte{byte(c)}) + text[i+1:])
+			_, opened, err := Open(text[:i] + string([]byte{byte(c)}) + text[i+1:], nil)
 			if err == nil {
 				require.NotEqual(t, ciphertext(40), opened, "%q at %d", byte(c), i)
 			}
@@ -186,14 +186,14 @@ func TestAnotherVersionIsSaidToBeOne(t *testing.T) {
 	for _, text := range []string{
 		"enc:v2:", "enc:v2:0abcdef0:AQq83vD1-_--_w", "enc:v10:whatever it is", "enc:v11:", "enc:v99999999999999999999999:", "enc:v2:\n",
 	} {
-		_, _, err := Open(text)
+		_, _, err := Open(text, nil)
 		require.ErrorIs(t, err, ErrVersion, text)
 		_, err = KeyID(text)
 		require.ErrorIs(t, err, ErrVersion, text)
 		require.True(t, IsEncrypted(text))
 	}
 	for _, text := range []string{"enc:v0:", "enc:v:", "enc:V1:", "enc:", "enc:v1:", "enc:v1", "enc:v", "enc:v02:", "enc:v2", "v2:", ""} {
-		_, _, err := Open(text)
+		_, _, err := Open(text, nil)
 		require.ErrorIs(t, err, ErrMalformed, text)
 		_, err = KeyID(text)
 		require.ErrorIs(t, err, ErrMalformed, text)

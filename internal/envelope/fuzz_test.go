@@ -24,7 +24,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add("enc:v:")
 	f.Add(`{"a":1}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		id, opened, err := Open(text)
+		id, opened, err := Open(text, nil)
 		if err == nil {
 			again, err := Seal(opened)
 			require.NoError(t, err)
@@ -53,7 +53,7 @@ type place struct {
 	generation     int64
 }
 
-func (p place) value() []byte { return Value(p.registry, p.a, p.b, p.id) }
+func (p place) value() []byte { return AppendValue(nil, p.registry, p.a, p.b, p.id) }
 
 func (p place) keyset() []byte { return Keyset(p.registry, p.generation, p.id, p.a, p.b) }
 

@@ -151,7 +151,7 @@ func associatedData(r row) []byte {
 }
 
 func encrypt(h *keyset.Handle, q request) (answer, error) {
-	ciphertext, err := h.Encrypt(q.Value, envelope.Value(q.Keyset.Registry, q.Table, q.Key, h.Primary()))
+	ciphertext, err := h.Encrypt(q.Value, envelope.AppendValue(nil, q.Keyset.Registry, q.Table, q.Key, h.Primary()))
 	if err != nil {
 		return answer{}, err
 	}
@@ -160,11 +160,11 @@ func encrypt(h *keyset.Handle, q request) (answer, error) {
 }
 
 func decrypt(h *keyset.Handle, q request) (answer, error) {
-	id, ciphertext, err := envelope.Open(q.Text)
+	id, ciphertext, err := envelope.Open(q.Text, nil)
 	if err != nil {
 		return answer{}, err
 	}
-	value, err := h.Decrypt(ciphertext, envelope.Value(q.Keyset.Registry, q.Table, q.Key, id))
+	value, err := h.Decrypt(ciphertext, envelope.AppendValue(nil, q.Keyset.Registry, q.Table, q.Key, id))
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: %w", errDecrypt, err)
 	}
