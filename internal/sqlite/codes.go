@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"errors"
+	"syscall"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -33,8 +34,13 @@ func IsNotAuthorized(err error) bool { return hasCode(err, sqlite3.ErrAuth) }
 // SystemError is the operating system's error behind err, which makes errors.Is(err, fs.ErrNotExist) hold, or nil.
 func SystemError(err error) error {
 	var e sqlite3.Error
-	if errors.As(err, &e) && e.SystemErrno != 0 {
+	switch {
+	case !errors.As(err, &e):
+		return nil
+	case e.SystemErrno != 0:
 		return e.SystemErrno
+	case e.Code == sqlite3.ErrFull: // SQLite keeps no other error's number for it
+		return syscall.ENOSPC
 	}
 	return nil
 }
