@@ -13,6 +13,8 @@
 // snapshot to read from, [Registry.Update] one transaction to read and write in; the [Tx] that they pass is a Reader or
 // Writer too, so that the same code runs in both. [Get], [TryGet] and [Modify] add Go types.
 //
+// [Reader.ListConfig] has all entries with a prefix at once, [Reader.ScanConfig] one after another, however many there are.
+//
 // A config value is anything that encoding/json takes. It is stored as compact JSON text. A module is its metadata and
 // its state.
 //
@@ -52,4 +54,8 @@
 //
 // A *Registry is safe for concurrent use. A *Tx belongs to its callback. Readers and the one writer do not wait for each
 // other; writers wait for their turn, at most [WithLockTimeout], and then get ErrBusy. Inside a callback use its Tx.
+//
+// Single writes that wait for their turn at the same time share a transaction, and so one sync of the disk: what each does,
+// and what it is told, is as if it had been alone. Many goroutines that write are many times as fast as one. An Update has
+// a transaction of its own.
 package registry
