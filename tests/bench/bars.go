@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // bar is a promise about speed.
@@ -28,14 +29,15 @@ func bars(rs results) []bar {
 	}
 	b.in("ns").atMost("Setting.Get of a flat struct, "+cachedRegistry, 150, b.median("setting", cachedRegistry)*1e9)
 	b.in("allocations").atMost("Setting.Get of a flat struct, "+cachedRegistry, 0, b.median("setting/allocations", cachedRegistry))
-	for _, size := range []string{"64B", "4KiB"} {
+	for _, size := range []string{"64 B", "4 KiB"} {
+		id := "write/" + strings.ReplaceAll(size, " ", "") + "/1"
 		for _, side := range [][2]string{{plainRegistry, handWritten}, {encryptedRegistry, handWrittenEncrypted}} {
 			ours, theirs := side[0], side[1]
-			b.atMost("durable write of "+size+", one writer, "+ours+" over "+theirs, 1.15, b.ratio("write/"+size+"/1", ours, theirs))
+			b.atMost("durable write of "+size+", one writer, "+ours+" over "+theirs, 1.15, b.ratio(id, ours, theirs))
 		}
 	}
-	b.least("throughput of 64 writers of 64B, "+plainRegistry+" over "+handWritten, 8, b.ratio("write/64B/64", handWritten, plainRegistry))
-	b.least("throughput of 64 writers of 64B, "+plainRegistry+" over "+badgerPeer, 1, b.ratio("write/64B/64", badgerPeer, plainRegistry))
+	b.least("throughput of 64 writers of 64 B, "+plainRegistry+" over "+handWritten, 8, b.ratio("write/64B/64", handWritten, plainRegistry))
+	b.least("throughput of 64 writers of 64 B, "+plainRegistry+" over "+badgerPeer, 1, b.ratio("write/64B/64", badgerPeer, plainRegistry))
 	for _, side := range [][2]string{{plainRegistry, handWritten}, {encryptedRegistry, handWrittenEncrypted}} {
 		ours, theirs := side[0], side[1]
 		b.atMost("list of all entries, "+ours+" over "+theirs, 1.05, b.ratio("list/all", ours, theirs))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"time"
 )
 
@@ -43,12 +44,16 @@ func growth(ctx context.Context, m *meter) (err error) {
 	if err := m.measure(ctx, read); err != nil {
 		return err
 	}
+	var registries []rotated
 	for _, f := range fixtures {
 		if err := f.close(); err != nil {
 			return err
 		}
+		encrypted := filepath.Join(f.dir, encryptedRegistry, registryFile)
+		registries = append(registries, rotated{encrypted, len(f.keys)})
+		f.keys = nil // a million of them would be most of the heap
 	}
-	return rotations(ctx, m, fixtures[1], fixtures[len(fixtures)-1])
+	return rotations(ctx, m, registries[1], registries[len(registries)-1])
 }
 
 // variant is how many entries there are, in words.

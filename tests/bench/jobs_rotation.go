@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"runtime/metrics"
 	"time"
@@ -12,8 +11,17 @@ import (
 	"github.com/oxide-k/stateregistry/registry"
 )
 
-// rotations rotates the encrypted registries of two fixtures, in turns, and watches the heap.
-func rotations(ctx context.Context, m *meter, fixtures ...*fixture[flat]) error {
+// rotated is an encrypted registry to rotate.
+type rotated struct {
+	path    string
+	entries int
+}
+
+func (r rotated) variant() string { return grouped(r.entries) + " entries" }
+
+// rotations rotates registries in turns, and watches the heap. What else is on the heap should be small: the collector lets
+// it grow in proportion to that.
+func rotations(ctx context.Context, m *meter, registries ...rotated) error {
 	speed := result{
 		id: "rotation", title: "Rotation of the keyset, every entry of 64 B encrypted anew",
 		unit: unit{name: "entries", of: "second", size: 1, inverse: true},
@@ -23,21 +31,21 @@ func rotations(ctx context.Context, m *meter, fixtures ...*fixture[flat]) error 
 		unit: unit{name: "MiB", size: 1 << 20},
 		note: "Of Go's heap, sampled every millisecond. SQLite's page cache, 8 MiB for each connection at most, is not in it.",
 	}
-	first := fixtures[0].variant()
-	for _, f := range fixtures {
+	first := label(encryptedRegistry, registries[0].variant())
+	for _, reg := range registries {
 		for _, r := range []*result{&speed, &heap} {
-			r.series = append(r.series, series{name: encryptedRegistry, variant: f.variant(), reference: label(encryptedRegistry, first)})
+			r.series = append(r.series, series{name: encryptedRegistry, variant: reg.variant(), reference: first})
 		}
 	}
 	for range m.scale.rotations {
-		for _, i := range m.random.Perm(len(fixtures)) {
-			f := fixtures[i]
-			m.say("%s: %s", speed.title, f.variant())
-			took, grew, err := rotate(ctx, filepath.Join(f.folder(peers[flat](encryptedRegistry)[0]), registryFile), len(f.keys))
+		for _, i := range m.random.Perm(len(registries)) {
+			reg := registries[i]
+			m.say("%s: %s", speed.title, reg.variant())
+			took, grew, err := reg.rotate(ctx)
 			if err != nil {
 				return err
 			}
-			speed.series[i].values = append(speed.series[i].values, took.Seconds()/float64(len(f.keys)))
+			speed.series[i].values = append(speed.series[i].values, took.Seconds()/float64(reg.entries))
 			heap.series[i].values = append(heap.series[i].values, grew)
 		}
 	}
@@ -45,9 +53,9 @@ func rotations(ctx context.Context, m *meter, fixtures ...*fixture[flat]) error 
 	return nil
 }
 
-// rotate rotates a registry that nobody else uses, and says what it took and by how many bytes the heap in use grew.
-func rotate(ctx context.Context, path string, entries int) (took time.Duration, grew float64, err error) {
-	reg, err := registry.OpenEncrypted(ctx, path, benchKEK())
+// rotate says what a rotation took, and by how many bytes the heap in use grew. Nobody else has the registry open.
+func (r rotated) rotate(ctx context.Context) (took time.Duration, grew float64, err error) {
+	reg, err := registry.OpenEncrypted(ctx, r.path, benchKEK())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -58,8 +66,8 @@ func rotate(ctx context.Context, path string, entries int) (took time.Duration, 
 	report, err := reg.RotateKeyset(ctx)
 	took = time.Since(began)
 	grew = peak()
-	if err == nil && report.Reencrypted != int64(entries) {
-		err = fmt.Errorf("the rotation encrypted %d entries anew instead of %d", report.Reencrypted, entries)
+	if err == nil && report.Reencrypted != int64(r.entries) {
+		err = fmt.Errorf("the rotation encrypted %d entries anew instead of %d", report.Reencrypted, r.entries)
 	}
 	return took, grew, err
 }

@@ -87,14 +87,18 @@ func (m *meter) measureJob(ctx context.Context, j job) error {
 
 // calibrate is how many calls take about a slice; running them warms the side up.
 func calibrate(ctx context.Context, s side, slice time.Duration) (int, error) {
-	for calls := s.workers; ; calls *= 2 {
+	least := s.workers
+	if s.workers > 1 {
+		least *= 4 // a single call each would measure how the goroutines start and end
+	}
+	for calls := least; ; calls *= 2 {
 		took, err := s.run(ctx, calls)
 		if err := errors.Join(err, ctx.Err()); err != nil {
 			return 0, err
 		}
 		if took >= slice/4 {
 			each := float64(took) / float64(calls)
-			return max(1, int(float64(slice)/each)/s.workers) * s.workers, nil
+			return max(least, int(float64(slice)/each)/s.workers*s.workers), nil
 		}
 	}
 }

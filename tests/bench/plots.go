@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,17 +77,15 @@ func (r report) byEntries() (*plot.Plot, error) {
 }
 
 // save draws with the reader's own fonts, which keeps the file small.
-func save(p *plot.Plot, path string) (err error) {
+func save(p *plot.Plot, path string) error {
 	const width, height = 640, 360
 	canvas := vgsvg.NewWith(vgsvg.UseWH(vg.Points(width), vg.Points(height)))
 	p.Draw(draw.Crop(draw.New(canvas), 8, -16, 8, -8))
-	file, err := os.Create(path)
-	if err != nil {
+	var drawn bytes.Buffer
+	if _, err := canvas.WriteTo(&drawn); err != nil {
 		return err
 	}
-	if _, err := canvas.WriteTo(file); err != nil {
-		_ = file.Close() // the first error is the one to know
-		return err
-	}
-	return file.Close()
+	// The library names the font that it measured with, which few readers have.
+	svg := bytes.ReplaceAll(drawn.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,sans-serif"))
+	return os.WriteFile(path, svg, 0o644)
 }
