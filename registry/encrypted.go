@@ -69,13 +69,13 @@ func openEncrypted(ctx context.Context, path string, kek keyset.KEK, opts []Opti
 type keysetFound struct {
 	row       *db.GetKeysetRow // nil: it has no keyset
 	entries   bool             // it has config entries
-	encrypted bool             // and no keyset, but encrypted values
+	encrypted bool             // and no keyset, but encrypted values; looked for only where a key was given
 }
 
 // keysetVersion is that of the core's migration that brings the keyset.
 const keysetVersion = 3
 
-func findKeyset(q db.DBTX, status migrate.Status) (found keysetFound, err error) {
+func findKeyset(q db.DBTX, status migrate.Status, keyed bool) (found keysetFound, err error) {
 	if status.New {
 		return found, nil
 	}
@@ -92,8 +92,8 @@ func findKeyset(q db.DBTX, status migrate.Status) (found keysetFound, err error)
 	if status.Version == 0 && sqlite.IsStatementError(err) { // an oxide-k kernel that was interrupted before it made the table
 		return found, nil
 	}
-	if err != nil || entries == 0 {
-		return found, err
+	if err != nil || entries == 0 || !keyed {
+		return keysetFound{entries: entries != 0}, err // the next statement reads all values, which must not delay an opening
 	}
 	encrypted, err := queries.HasEncryptedConfig(background, q)
 	return keysetFound{entries: true, encrypted: encrypted != 0}, err

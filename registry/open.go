@@ -139,7 +139,7 @@ func (r *opening) look(ctx context.Context, exists bool) (status migrate.Status,
 			if status, err = migrate.Inspect(background, conn, r.opts.sets); err != nil {
 				return err
 			}
-			found, err = findKeyset(conn, status)
+			found, err = findKeyset(conn, status, r.keys.keyed)
 			return err
 		})
 		if err != nil {

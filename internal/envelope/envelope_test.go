@@ -157,7 +157,7 @@ func TestAnEnvelopeCutShortOrLongerDoesNotReadTheSame(t *testing.T) {
 		require.ErrorIs(t, err, ErrMalformed, text[:n])
 	}
 	for i := range 256 {
-		_, c, err := Open(text + string([]byte{byte(i)}), nil)
+		_, c, err := Open(text+string([]byte{byte(i)}), nil)
 		if err == nil {
 			require.Greater(t, len(c), len(whole))
 			continue
@@ -174,7 +174,7 @@ func TestEveryAlteredCharacterIsSeen(t *testing.T) {
 			if text[i] == byte(c) {
 				continue
 			}
-			_, opened, err := Open(text[:i] + string([]byte{byte(c)}) + text[i+1:], nil)
+			_, opened, err := Open(text[:i]+string([]byte{byte(c)})+text[i+1:], nil)
 			if err == nil {
 				require.NotEqual(t, ciphertext(40), opened, "%q at %d", byte(c), i)
 			}

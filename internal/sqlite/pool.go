@@ -23,9 +23,10 @@ type Settings struct {
 // stmtCacheSize is more than the registry's own statements; a subsystem's share the rest.
 const stmtCacheSize = 128
 
-// pageCacheKiB is how much of the file a connection keeps in memory, at most. SQLite's own 2 MiB are less than the 10,000
-// encrypted entries of a usual registry.
-const pageCacheKiB = 8 << 10
+// pageCacheKiB is how much of the file a connection keeps in memory, at most: what it has read of it. SQLite's own 2 MiB are
+// less than the 10,000 encrypted entries of a usual registry, and with 1,000,000 the index of their keys alone is 30 MiB,
+// which random reads only keep in memory if as much of the values fits beside it.
+const pageCacheKiB = 64 << 10
 
 // journalSizeLimit is what a WAL that grew in one large transaction is cut back to, in bytes.
 const journalSizeLimit = 64 << 20

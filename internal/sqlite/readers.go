@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -19,8 +20,9 @@ type Readers struct {
 	pool      *sql.DB
 	wait      Wait
 	// A few connections for point reads, kept out of the pool, whose bookkeeping costs as much as a point read's own work.
-	kept  chan *sql.Conn // those that are open and not in use
-	spare chan struct{}  // one for each that may still be opened
+	free chan struct{} // a token for each that is not in use, or not open yet
+	mu   sync.Mutex
+	idle []*sql.Conn // those that are open and not in use; the one that was used last, whose page cache is warm, comes last
 }
 
 // maxReaders bounds the connections of snapshots and of others' statements; each costs some file descriptors.
@@ -36,11 +38,9 @@ func OpenReaders(s Settings, w Wait) *Readers {
 	kept := max(4, 2*runtime.GOMAXPROCS(0))
 	pool.SetMaxOpenConns(kept + maxReaders)
 	pool.SetMaxIdleConns(kept)
-	r := &Readers{
-		connector: connector, pool: pool, wait: w, kept: make(chan *sql.Conn, kept), spare: make(chan struct{}, kept),
-	}
+	r := &Readers{connector: connector, pool: pool, wait: w, free: make(chan struct{}, kept)}
 	for range kept {
-		r.spare <- struct{}{}
+		r.free <- struct{}{}
 	}
 	return r
 }
@@ -58,18 +58,19 @@ func (r *Readers) Do(ctx context.Context, f func(*sql.Conn) error) error {
 		err = f(conn)
 		if errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) { // database/sql gave it up
 			_ = conn.Close()
-			r.spare <- struct{}{}
 		} else {
-			r.kept <- conn
+			r.mu.Lock()
+			r.idle = append(r.idle, conn)
+			r.mu.Unlock()
 		}
+		r.free <- struct{}{}
 		return err
 	})
 }
 
 // Close closes the connections. None may be in use.
 func (r *Readers) Close() error {
-	close(r.kept)
-	for conn := range r.kept {
+	for _, conn := range r.idle {
 		_ = conn.Close()
 	}
 	return r.pool.Close()
@@ -77,36 +78,38 @@ func (r *Readers) Close() error {
 
 func (r *Readers) take(ctx context.Context) (*sql.Conn, error) {
 	select {
-	case conn := <-r.kept:
+	case <-r.free:
+	default:
+		if err := r.waitForOne(ctx); err != nil {
+			return nil, err
+		}
+	}
+	r.mu.Lock()
+	if last := len(r.idle) - 1; last >= 0 {
+		conn := r.idle[last]
+		r.idle = r.idle[:last]
+		r.mu.Unlock()
 		return conn, nil
-	default:
 	}
-	select {
-	case <-r.spare:
-		return r.open(ctx)
-	default:
+	r.mu.Unlock()
+	conn, err := lend(ctx, r.pool, r.wait)
+	if err != nil {
+		r.free <- struct{}{}
 	}
+	return conn, err
+}
+
+func (r *Readers) waitForOne(ctx context.Context) error {
 	timeout := time.NewTimer(r.wait.Limit)
 	defer timeout.Stop()
 	select {
-	case conn := <-r.kept:
-		return conn, nil
-	case <-r.spare:
-		return r.open(ctx)
+	case <-r.free:
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	case <-timeout.C:
-		return nil, fmt.Errorf("%w: waited %s", ErrNoConnection, r.wait.Limit)
+		return fmt.Errorf("%w: waited %s", ErrNoConnection, r.wait.Limit)
 	}
-}
-
-// open uses up what was taken from spare.
-func (r *Readers) open(ctx context.Context) (*sql.Conn, error) {
-	conn, err := lend(ctx, r.pool, r.wait)
-	if err != nil {
-		r.spare <- struct{}{}
-	}
-	return conn, err
 }
 
 // lend takes a connection out of a pool. It waits for one no longer than for a lock.
