@@ -33,6 +33,7 @@ func roles() map[string]role {
 		"encrypt":  roleEncrypt,
 		"count":    roleCount,
 		"write":    roleWrite,
+		"set":      roleSet,
 	}
 }
 
