@@ -24,7 +24,7 @@ type (
 		Words [3]string
 		Ratio float64 `json:"ratio,string"`
 	}
-	ownJSON    struct{ n int }
+	ownJSON    struct{ N int }
 	ownText    string
 	ownWriting int
 	bearer     struct{ Inner [2]ownJSON }

@@ -207,7 +207,7 @@ func WithMaxValue(bytes int) Option {
 // numbers, strings, booleans, and structs and arrays of them up to 16 KiB, without methods of their own for JSON. Other types
 // are decoded for each reader. The entries that were not read the longest go first; one that takes more than an eighth
 // of maxBytes is not kept. Looking for the commits of others takes a connection of its own, from the first read to Close, and
-// a look every 10 ms at most while there are reads, and one more after each commit of this Registry, before the next read: that
+// at most one look in 10 ms while there are reads, and one more after each commit of this Registry, before the next read: that
 // one costs a few reads of the database. There is no goroutine.
 func WithReadCache(maxBytes int64) Option {
 	return func(o *options) error {
