@@ -65,6 +65,10 @@ func (a access) changes(ctx context.Context, after int64, limit int) ([]Change, 
 	case len(rows) == 0 && after > newest:
 		return nil, fmt.Errorf("%w: asked for what follows %d, the newest is %d", ErrCompacted, after, newest)
 	}
+	if len(rows) > 0 {
+		newest = rows[len(rows)-1].Revision
+	}
+	a.cache().learn(newest)
 	for i, row := range rows {
 		if want := after + 1 + int64(i); row.Revision != want {
 			return nil, fmt.Errorf("%w: the change log lacks revision %d", ErrCorrupt, want)
@@ -90,5 +94,6 @@ func (a access) Revision(ctx context.Context) (int64, error) {
 		revision, err = queries.GetRevision(background, q)
 		return err
 	})
+	a.cache().learn(revision)
 	return revision, failed("read revision", "", err)
 }

@@ -75,23 +75,37 @@ func (a access) getConfig(ctx context.Context, key string, dst any) error {
 	if err := checkDestination(dst); err != nil {
 		return err
 	}
-	var json []byte
-	err := a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
+	if c := a.cache(); c != nil {
+		return a.getCached(ctx, c, key, dst)
+	}
+	json, found, err := a.readConfig(ctx, key)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return ErrConfigNotFound
+	}
+	return decode(json, dst)
+}
+
+// readConfig is the JSON that the database holds for a key, if there is any.
+func (a access) readConfig(ctx context.Context, key string) (json []byte, found bool, err error) {
+	err = a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
 		var text string
 		err := a.read(ctx, func(q db.DBTX) (err error) {
 			text, err = queries.GetConfigValue(background, q, key)
 			return err
 		})
+		if found = !errors.Is(err, sql.ErrNoRows); !found {
+			return false, nil
+		}
 		if err != nil {
-			return false, configNotFound(err)
+			return false, err
 		}
 		json, err = ring.opened(key, text)
 		return err != nil && ring.lacks(text), err
 	})
-	if err != nil {
-		return err
-	}
-	return decode(json, dst)
+	return json, found, err
 }
 
 // GetConfigEntry implements [Reader].

@@ -81,6 +81,7 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	r.keys.kek, r.keys.keyed = kek, kek.Kind() != ""
 	r.rekeying = make(chan struct{}, 1)
 	r.feed = feed.New(r.followLog, watchInterval)
+	r.reads = newReadCache(r)
 
 	settings := sqlite.Settings{Location: location, RelaxedSync: o.durability == Normal}
 	if err := (&opening{Registry: r, plan: plan}).openWriter(ctx, settings); err != nil {
@@ -120,7 +121,7 @@ func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) erro
 		if err != nil {
 			return err
 		}
-		r.queue = commit.NewQueue(writer, r.wait, func() { r.feed.Committed() })
+		r.queue = commit.NewQueue(writer, r.wait, r.committed)
 		if err = r.prepareOrClose(ctx, writer, status); !errors.Is(err, errReplaced) {
 			return err
 		}
@@ -128,6 +129,12 @@ func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) erro
 			return fmt.Errorf("%w: %w", ErrBusy, err)
 		}
 	}
+}
+
+// committed comes after each commit of this registry, before the write returns. Whoever watches may read at once.
+func (r *Registry) committed() {
+	r.reads.committed()
+	r.feed.Committed()
 }
 
 // look inspects the file, if there is one, and plans what to do with it, before anything is changed.

@@ -89,6 +89,8 @@ type scope interface {
 	use(k *keyring)
 	// isSnapshot reports whether what is read may be older than the newest commit, and nothing is written.
 	isSnapshot() bool
+	// cache may give what read would; nil where there is none, as in a transaction.
+	cache() *readCache
 }
 
 // access is the methods of Reader and Writer, the same for a Registry and a Tx.

@@ -23,6 +23,7 @@ type Registry struct {
 	readers  *sqlite.Readers
 	queue    *commit.Queue // nil where the registry was opened read-only
 	feed     *feed.Feed
+	reads    *readCache // nil without WithReadCache
 	keys     secrets
 	rekeying chan struct{} // holds a token while the keyset is rotated or rewrapped
 	calls    gate
@@ -38,7 +39,7 @@ func (r *Registry) Close() error {
 		r.feed.Close()
 		r.calls.close()
 		// The writer goes last: only it can move the WAL into the file and remove it.
-		err := r.readers.Close()
+		err := errors.Join(r.reads.close(), r.readers.Close())
 		if r.queue != nil {
 			err = errors.Join(err, r.queue.Close())
 		}
@@ -105,6 +106,9 @@ func (r *Registry) write(ctx context.Context, check, change func(db.DBTX) error)
 
 // isSnapshot implements scope.
 func (r *Registry) isSnapshot() bool { return false }
+
+// cache implements scope.
+func (r *Registry) cache() *readCache { return r.reads }
 
 // update implements scope.
 func (r *Registry) update(ctx context.Context, f func(context.Context, *Tx) error) error {

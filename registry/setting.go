@@ -28,9 +28,24 @@ type Setting[T any] struct {
 // which names the key and the type; a default that has no JSON form is ErrEncode; the other errors are [Reader]'s. With an
 // error comes T's zero value.
 func (s Setting[T]) Get(ctx context.Context, r Reader) (T, error) {
+	if e := cached(ctx, r, s.Name); e != nil {
+		switch kept := e.Decoded.(type) {
+		case *T:
+			if e.Found {
+				return s.valid("get setting", *kept)
+			}
+		case *cachedDefault[T]:
+			if any(kept.given) == any(s.Default) {
+				return kept.stored, nil
+			}
+		}
+	}
 	value, found, err := TryGet[T](ctx, r, s.Name)
-	if err == nil {
-		value, err = s.effective("get setting", value, found)
+	if err != nil {
+		return value, err
+	}
+	if value, err = s.effective("get setting", value, found); err == nil && !found {
+		keepDefault(r, s.Name, s.Default, value)
 	}
 	return value, err
 }
@@ -172,30 +187,38 @@ func (s Setting[T]) read(ctx context.Context, r *Registry) (now settingState[T],
 
 // effective is what counts: the value that was found, if it is valid, or the default.
 func (s Setting[T]) effective(op string, value T, found bool) (T, error) {
-	var err error
 	if found {
-		err = s.check(op, fmt.Errorf("%w into %s", ErrDecode, reflect.TypeFor[T]()), value)
-	} else {
-		value, err = asStored(s.Default)
-		err = failed(op, s.Name, err)
+		return s.valid(op, value)
 	}
+	value, err := asStored(s.Default)
 	if err != nil {
 		var zero T
-		return zero, err
+		return zero, failed(op, s.Name, err)
 	}
 	return value, nil
 }
 
-// check says that a value is not valid, and what that means. Whatever Validate returns, an *Error of this package's too, it
-// is about this setting.
-func (s Setting[T]) check(op string, meaning error, value T) error {
+// valid is a stored value, if it is valid.
+func (s Setting[T]) valid(op string, value T) (T, error) {
+	err := s.check(value)
+	if err == nil {
+		return value, nil
+	}
+	var zero T
+	return zero, s.notValid(op, fmt.Errorf("%w into %s", ErrDecode, reflect.TypeFor[T]()), err)
+}
+
+func (s Setting[T]) check(value T) error {
 	if s.Validate == nil {
 		return nil
 	}
-	if err := s.Validate(value); err != nil {
-		return &Error{Op: op, Key: s.Name, Err: fmt.Errorf("%w: it is not valid: %w", meaning, err)}
-	}
-	return nil
+	return s.Validate(value)
+}
+
+// notValid says that a value is not valid, and what that means. Whatever Validate returned, an *Error of this package's too,
+// it is about this setting.
+func (s Setting[T]) notValid(op string, meaning, err error) error {
+	return &Error{Op: op, Key: s.Name, Err: fmt.Errorf("%w: it is not valid: %w", meaning, err)}
 }
 
 // storable is a value as it will be read, if it is valid then.
@@ -204,7 +227,10 @@ func (s Setting[T]) storable(op string, value T) (T, error) {
 	if err != nil {
 		return stored, failed(op, s.Name, err)
 	}
-	return stored, s.check(op, ErrInvalid, stored)
+	if err := s.check(stored); err != nil {
+		return stored, s.notValid(op, ErrInvalid, err)
+	}
+	return stored, nil
 }
 
 // asStored is what reading a value gives, had it been stored: it shares no memory with it.

@@ -53,13 +53,15 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 	tx, end := r.newTx(ctx, stx, ring, false)
 	defer end()
 	// A snapshot is taken by the first statement, not by BEGIN.
-	err = r.wait.Retry(ctx, func() error {
-		_, err := queries.GetRevision(background, stx.Conn())
+	var revision int64
+	err = r.wait.Retry(ctx, func() (err error) {
+		revision, err = queries.GetRevision(background, stx.Conn())
 		return err
 	})
 	if err != nil {
 		return failed("view", "", err)
 	}
+	r.reads.learn(revision)
 	return f(tx.ctx, tx)
 }
 
@@ -142,6 +144,9 @@ func (tx *Tx) use(k *keyring) { tx.keys.Store(k) }
 
 // isSnapshot implements scope.
 func (tx *Tx) isSnapshot() bool { return !tx.writable }
+
+// cache implements scope: a transaction reads the database.
+func (tx *Tx) cache() *readCache { return nil }
 
 // read implements scope.
 func (tx *Tx) read(ctx context.Context, f func(db.DBTX) error) error {

@@ -7,6 +7,16 @@ import (
 
 // Get returns a config value as a T. Its errors are GetConfig's, and come with T's zero value.
 func Get[T any](ctx context.Context, r Reader, key string) (T, error) {
+	if e := cached(ctx, r, key); e != nil {
+		if value, ok := e.Decoded.(*T); ok && e.Found {
+			return *value, nil
+		}
+	}
+	return get[T](ctx, r, key)
+}
+
+// get is Get where the value has to be decoded.
+func get[T any](ctx context.Context, r Reader, key string) (T, error) {
 	var value, zero T
 	if err := r.GetConfig(ctx, key, &value); err != nil {
 		return zero, err
@@ -16,7 +26,16 @@ func Get[T any](ctx context.Context, r Reader, key string) (T, error) {
 
 // TryGet is Get with a missing entry as an answer: false and no error.
 func TryGet[T any](ctx context.Context, r Reader, key string) (T, bool, error) {
-	value, err := Get[T](ctx, r, key)
+	if e := cached(ctx, r, key); e != nil {
+		if value, ok := e.Decoded.(*T); ok && e.Found {
+			return *value, true, nil
+		}
+		if !e.Found {
+			var zero T
+			return zero, false, nil
+		}
+	}
+	value, err := get[T](ctx, r, key)
 	if errors.Is(err, ErrConfigNotFound) {
 		return value, false, nil
 	}

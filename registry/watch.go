@@ -171,6 +171,9 @@ func (w *watch) run(ctx context.Context, yield func(Change, error) bool) error {
 func (w *watch) pass(
 	ctx context.Context, watcher *feed.Watcher, changes []Change, yield func(Change, error) bool,
 ) error {
+	if n := len(changes); n > 0 {
+		w.registry.reads.learn(changes[n-1].Revision) // who is told of a change reads what it made
+	}
 	for _, change := range changes {
 		w.after = change.Revision
 		if !w.filter.pass(change) {

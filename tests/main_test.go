@@ -34,6 +34,7 @@ func roles() map[string]role {
 		"count":    roleCount,
 		"write":    roleWrite,
 		"disk":     roleDisk,
+		"set":      roleSet,
 	}
 }
 

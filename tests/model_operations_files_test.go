@@ -28,8 +28,16 @@ func (r *modelRun) openAt(path string, opts ...registry.Option) *registry.Regist
 	if r.kek != 0 {
 		open = encryptedWith(r.keks[r.kek])
 	}
+	cached := r.chance(2)
+	if cached {
+		r.say("the next handle has a cache")
+		opts = append(opts, registry.WithReadCache(pickOne(r.random, []int64{4 << 10, 1 << 20})))
+	}
 	reg, err := open(r.ctx, path, r.options(opts...)...)
 	r.NoError(err)
+	if cached {
+		r.cached[reg] = true
+	}
 	return reg
 }
 
@@ -42,6 +50,7 @@ func (r *modelRun) open(opts ...registry.Option) {
 func (r *modelRun) close(i int) {
 	reg := r.handles[i]
 	r.NoError(reg.Close())
+	delete(r.cached, reg)
 	r.handles = append(r.handles[:i:i], r.handles[i+1:]...)
 	_, err := reg.Revision(r.ctx)
 	r.isTyped(err, registry.ErrClosed)

@@ -157,7 +157,7 @@ func modelMustMeet(m mode) []string {
 	}
 	if !m.memory {
 		names = append(names, "View: a write meanwhile", "View: a rotation meanwhile", "second: opened", "second: closed",
-			"watching: closed")
+			"watching: closed", "a handle with a cache")
 	}
 	for _, act := range modelActs(m) {
 		names = append(names, act.name)

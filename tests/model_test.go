@@ -59,6 +59,7 @@ type modelRun struct {
 	handles []*registry.Registry // one, or in a file at times two; operations go through any of them
 	keks    []keyset.KEK         // the mode's own, and others
 	kek     int                  // which of them wraps the keyset
+	cached  map[*registry.Registry]bool
 	keyset  keyset.Info
 	watched *modelWatching
 
@@ -77,6 +78,7 @@ func newModelRun(t *testing.T, m mode, seed uint64) *modelRun {
 		now:    time.Date(2026, 5, 20, 12, 34, 56, 123456789, time.FixedZone("", 2*60*60)),
 		keks:   []keyset.KEK{m.kek, kekOf(1), kekOf(2)},
 		met:    map[string]int{},
+		cached: map[*registry.Registry]bool{},
 	}
 	r.state = &modelState{
 		config: map[string]modelEntry{}, modules: map[string]registry.ModuleRecord{},
@@ -144,7 +146,13 @@ func (r *modelRun) shuffled() (deck []modelAct) {
 // outside is a call through one of the handles, in no transaction.
 func (r *modelRun) outside() *modelCalls { return r.through(r.handle()) }
 
+// through is a call through a handle. One with a cache may lag 10 ms behind the other, unless it has shown the revision.
 func (r *modelRun) through(reg *registry.Registry) *modelCalls {
+	if r.cached[reg] {
+		r.meet("a handle with a cache")
+		_, err := reg.Revision(r.ctx)
+		r.NoError(err)
+	}
 	return &modelCalls{modelRun: r, ctx: r.ctx, to: reg, state: r.state, encrypted: r.mode.encrypted()}
 }
 
