@@ -40,7 +40,10 @@ func (k *keyring) sealed(key string, json []byte) (string, error) {
 	case locked:
 		return "", errNoKey
 	}
-	ciphertext, err := k.handle.Encrypt(json, envelope.AppendValue(nil, k.registryID, configTable, key, k.handle.Primary()))
+	space := workspaces.Get().(*workspace)
+	defer workspaces.Put(space)
+	space.binding = envelope.AppendValue(space.binding[:0], k.registryID, configTable, key, k.handle.Primary())
+	ciphertext, err := k.handle.Encrypt(json, space.binding)
 	if err != nil {
 		return "", fmt.Errorf("encrypt: %w", err)
 	}
@@ -77,7 +80,7 @@ func (k *keyring) opened(key, text string) ([]byte, error) {
 	return json, nil
 }
 
-// workspace is what opening a value needs beside the value, kept for the next one. Nothing in it is secret.
+// workspace is what sealing or opening a value needs beside the value, kept for the next one. Nothing in it is secret.
 type workspace struct {
 	ciphertext []byte
 	binding    []byte

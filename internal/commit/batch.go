@@ -3,6 +3,7 @@ package commit
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 
@@ -100,7 +101,7 @@ func (q *Queue) share(batch *[]*request) error {
 	return q.transact(leader.ctx, q.wait, func(tx *sqlite.Tx) error {
 		began := time.Now()
 		written := false
-		for r := leader; r != nil; r = q.claim() {
+		for r := leader; r != nil; r = q.next(len(*batch)) {
 			if r != leader {
 				*batch = append(*batch, r)
 			}
@@ -130,6 +131,17 @@ func (q *Queue) alone(r *request) error {
 		}
 		return tx.Commit(context.WithoutCancel(r.ctx))
 	})
+}
+
+// next is the write that is to follow so many others in their transaction. Where some share it already, more may be on
+// their way: goroutines that the commit before has just woken up, and which are let through once, if they are ready to run.
+func (q *Queue) next(shared int) *request {
+	r := q.claim()
+	if r == nil && shared > 1 {
+		runtime.Gosched()
+		r = q.claim()
+	}
+	return r
 }
 
 // claim takes the first single write out of the line whose context has not ended, or nil. From now on it is too late to

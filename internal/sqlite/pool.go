@@ -31,12 +31,20 @@ const pageCacheKiB = 64 << 10
 // journalSizeLimit is what a WAL that grew in one large transaction is cut back to, in bytes.
 const journalSizeLimit = 64 << 20
 
+// checkpointPages is how long the WAL may grow before a commit moves it into the file: 16 MiB. SQLite's own 1,000 pages are
+// the syncs and random writes of a checkpoint every few hundred writes; what is longer holds fewer copies of the same pages
+// for each.
+const checkpointPages = 4000
+
 // OpenWriter opens the one connection that writes. It creates the file if it is missing, readable by its owner only, and
 // changes nothing in one that is there. It waits for locks as w says.
 func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 	params := s.params()
 	params.Set("mode", "rw")
-	pragmas := []string{fmt.Sprintf("PRAGMA journal_size_limit = %d", journalSizeLimit)}
+	pragmas := []string{
+		fmt.Sprintf("PRAGMA journal_size_limit = %d", journalSizeLimit),
+		fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages),
+	}
 	if s.Location.IsMemory() {
 		pragmas = append(pragmas, "PRAGMA cache_spill = OFF") // a spill would need all readers gone, before the commit does
 		params.Set("mode", "rwc")

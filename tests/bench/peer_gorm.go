@@ -33,7 +33,7 @@ func (gormConfig) TableName() string { return "config" }
 
 func openGorm[T any](ctx context.Context, dir string) (store[T], error) {
 	writerDSN, readerDSN := mattnDSNs(filepath.Join(dir, "config.db"))
-	writer, reader, err := openPools("sqlite3", writerDSN, readerDSN)
+	writer, reader, err := openPools(ctx, "sqlite3", writerDSN, readerDSN)
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func openModernc[T any](ctx context.Context, dir string) (store[T], error) {
 }
 
 func openSQL[T any](ctx context.Context, driver, writerDSN, readerDSN string, text textForm) (store[T], error) {
-	writer, reader, err := openPools(driver, writerDSN, readerDSN)
+	writer, reader, err := openPools(ctx, driver, writerDSN, readerDSN)
 	if err != nil {
 		return nil, err
 	}
@@ -90,11 +90,14 @@ func openSQL[T any](ctx context.Context, driver, writerDSN, readerDSN string, te
 }
 
 // openPools are one connection that writes, and those that read.
-func openPools(driver, writerDSN, readerDSN string) (writer, reader *sql.DB, err error) {
+func openPools(ctx context.Context, driver, writerDSN, readerDSN string) (writer, reader *sql.DB, err error) {
 	if writer, err = sql.Open(driver, writerDSN); err != nil {
 		return nil, nil, err
 	}
 	writer.SetMaxOpenConns(1)
+	if _, err := writer.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 4000"); err != nil { // no driver has a name for it
+		return nil, nil, errors.Join(err, writer.Close())
+	}
 	if reader, err = sql.Open(driver, readerDSN); err != nil {
 		return nil, nil, errors.Join(err, writer.Close())
 	}
