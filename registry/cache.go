@@ -45,11 +45,10 @@ func newReadCache(r *Registry) *readCache {
 	return c
 }
 
-// entry is what the cache may give for a key now; nil where the database has the word, which then also says what is wrong
-// with the call.
-func (c *readCache) entry(ctx context.Context, key string) *readcache.Entry {
-	if c.registry.enter(ctx) != nil {
-		return nil
+// entry is what the cache may give for a key now; nil where the database has the word. An error is about the call.
+func (c *readCache) entry(ctx context.Context, key string) (*readcache.Entry, error) {
+	if err := c.registry.enter(ctx); err != nil {
+		return nil, err
 	}
 	defer c.registry.leave()
 	e, fresh := c.entries.Get(key)
@@ -57,10 +56,10 @@ func (c *readCache) entry(ctx context.Context, key string) *readcache.Entry {
 		c.look()
 		e, _ = c.entries.Get(key)
 	}
-	return e
+	return e, nil
 }
 
-// committed says that this registry committed something. What is read from now on sees it.
+// committed says that this registry committed something, or was told what others had. What is read from now on sees it.
 func (c *readCache) committed() {
 	if c != nil {
 		c.entries.Doubt()

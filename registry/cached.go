@@ -14,14 +14,17 @@ func cached(ctx context.Context, r Reader, key string) *readcache.Entry {
 	if !ok || reg.reads == nil {
 		return nil
 	}
-	return reg.reads.entry(ctx, key)
+	e, _ := reg.reads.entry(ctx, key) // the database's word is the same
+	return e
 }
 
 // getCached is getConfig with a cache. The arguments were checked.
 func (a access) getCached(ctx context.Context, c *readCache, key string, dst any) error {
-	e := c.entry(ctx, key)
+	e, err := c.entry(ctx, key)
+	if err != nil {
+		return err
+	}
 	if e == nil {
-		var err error
 		if e, err = a.fill(ctx, c, key); err != nil {
 			return err
 		}

@@ -222,12 +222,13 @@ func (s *secrets) storing(k *keyring) {
 	s.pending = k
 }
 
-// adopt makes k the current keyring, which this process stored itself, and kek what opens the ones to come.
-func (s *secrets) adopt(k *keyring, kek keyset.KEK) {
+// adopt makes k the current keyring, which this process stored itself in the place of former, and kek what opens the ones to
+// come.
+func (s *secrets) adopt(former, k *keyring, kek keyset.KEK) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kek, s.derived = kek, k.wrapper
-	s.replaced = append(s.replaced, s.current.Load())
+	s.replaced = append(s.replaced, former) // current may be k by now: others read it before this process was told
 	s.replaced = s.replaced[max(0, len(s.replaced)-maxReplaced):]
 	s.pending = nil
 	s.current.Store(k)

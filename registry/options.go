@@ -196,7 +196,7 @@ func WithMaxValue(bytes int) Option {
 // else, and whatever runs in a View or an Update, reads the database. Errors are the same as without it.
 //
 // A read that begins after a write through the same *Registry returned sees it. So it sees what View, Watch, [Setting.Watch],
-// Changes and Revision of that *Registry showed. What other processes, and other Registries of this one, committed it sees
+// Changes and Revision of that *Registry showed, and what an Update or a write was refused for. What other processes, and other Registries of this one, committed it sees
 // within 10 ms, on a monotonic clock: ListConfig, GetConfigEntry and ReadDB may know of it earlier. That includes a keyset
 // that was rewrapped and rotated. What is written behind the back of the guards, with the triggers dropped, it may miss.
 //
@@ -207,8 +207,8 @@ func WithMaxValue(bytes int) Option {
 // numbers, strings, booleans, and structs and arrays of them up to 16 KiB, without methods of their own for JSON. Other types
 // are decoded for each reader. The entries that were not read the longest go first; one that takes more than an eighth
 // of maxBytes is not kept. Looking for the commits of others takes a connection of its own, from the first read to Close, and
-// at most one look in 10 ms while there are reads, and one more after each commit of this Registry, before the next read: that
-// one costs a few reads of the database. There is no goroutine.
+// one look in 10 ms while there are reads, and one more, before the next read, after each commit of this Registry and whatever
+// else showed it something newer: that one costs a few reads of the database. There is no goroutine.
 func WithReadCache(maxBytes int64) Option {
 	return func(o *options) error {
 		if maxBytes < 1 {

@@ -30,7 +30,7 @@ type Reader interface {
 	ListConfig(ctx context.Context, prefix string) ([]ConfigEntry, error)
 	// ScanConfig is ListConfig for registries of any size: it gives the entries one by one, needs the memory of a page of
 	// them, about a MiB and the longest value, and holds nothing open between pages, so that the loop's body may take its
-	// time, and write. On a Tx all is of the transaction's snapshot. On a Registry an entry that is there all the time comes
+	// time, and write. In a View all is of its snapshot; in an Update what the body writes ahead of the loop comes too. On a Registry an entry that is there all the time comes
 	// exactly once; one that is added, changed or deleted meanwhile comes as it was, as it is, or not at all. The loop ends
 	// with the first error, which comes with an empty entry. Each loop over it begins anew.
 	ScanConfig(ctx context.Context, prefix string) iter.Seq2[ConfigEntry, error]
@@ -78,7 +78,7 @@ type scope interface {
 	// read runs f, which reads, perhaps more than once.
 	read(ctx context.Context, f func(db.DBTX) error) error
 	// write runs check, if there is one, which reads, and then change, all of it or nothing; outside of a transaction perhaps
-	// more than once. What is refused for a reason that lies in the rows, check refuses: it disturbs nobody else.
+	// more than once. Where check refuses that disturbs nobody else; after an error of change others run again.
 	write(ctx context.Context, check, change func(db.DBTX) error) error
 	// update runs f in a transaction that may write: a new one, or the one that there is.
 	update(ctx context.Context, f func(context.Context, *Tx) error) error

@@ -101,7 +101,11 @@ func (r *Registry) write(ctx context.Context, check, change func(db.DBTX) error)
 	if check != nil {
 		w.Check = func(conn *sql.Conn) error { return check(conn) }
 	}
-	return r.queue.Do(ctx, w)
+	err := r.queue.Do(ctx, w)
+	if err != nil {
+		r.reads.committed() // a refusal may be about what others committed
+	}
+	return err
 }
 
 // isSnapshot implements scope.

@@ -150,6 +150,6 @@ func (r *Registry) store(
 		r.keys.storing(nil)
 		return nil, err
 	}
-	r.keys.adopt(next, kek)
+	r.keys.adopt(ring, next, kek)
 	return next, nil
 }

@@ -34,6 +34,9 @@ func (a access) scanConfig(ctx context.Context, prefix string, visit func(Config
 			return err
 		}
 		for i, row := range rows {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			entry := entries[i]
 			if row.Size > scanShortValue {
 				if entry, err = a.getConfigEntry(ctx, row.Key); errors.Is(err, ErrConfigNotFound) {

@@ -89,6 +89,9 @@ func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *T
 		tx.finish()
 		return stx.Commit(ctx)
 	})
+	if own != nil || err != nil {
+		r.reads.committed() // f may have read what others committed
+	}
 	if own != nil {
 		return own
 	}

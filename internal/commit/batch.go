@@ -30,6 +30,7 @@ type request struct {
 	ctx      context.Context
 	write    *Write
 	called   chan struct{} // closed when it has either; nil while it needs neither
+	leads    bool          // it was called to have the turn
 	answered bool
 	refused  bool // by its Check
 	err      error
@@ -47,6 +48,14 @@ func (r *request) answer(err error) error {
 	return r.err
 }
 
+// finish lets the call return. That of the leader needs no word.
+func (r *request) finish() {
+	if !r.answered && r.called != nil && !r.leads {
+		r.answered = true
+		close(r.called)
+	}
+}
+
 // run runs the write in a transaction. An error says that the transaction must be rolled back; that of a refusal is in r.
 func (r *request) run(tx *sqlite.Tx) (err error) {
 	r.refused, r.err, r.panicked = false, errAbandoned, nil
@@ -57,8 +66,11 @@ func (r *request) run(tx *sqlite.Tx) (err error) {
 	}()
 	if r.write.Check != nil {
 		if err := r.write.Check(tx.Conn()); err != nil {
+			if tx.Standing() != nil { // an error of the disk, say, which is no refusal
+				return err
+			}
 			r.refused, r.err = true, err
-			return tx.Standing() // an error of the disk may have ended it
+			return nil
 		}
 	}
 	if err := r.write.Change(tx.Conn()); err != nil {
@@ -71,12 +83,12 @@ func (r *request) run(tx *sqlite.Tx) (err error) {
 func (q *Queue) lead(leader *request) {
 	batch := []*request{leader}
 	defer func() {
-		for _, r := range batch[1:] {
-			r.answered = true
-			close(r.called)
+		for _, r := range batch {
+			r.finish()
 		}
 	}()
 	shared := q.share(&batch)
+	var again []*request
 	for _, r := range batch {
 		switch {
 		case shared == nil && !r.refused:
@@ -86,8 +98,20 @@ func (q *Queue) lead(leader *request) {
 			r.err = shared
 		default:
 			// What the others wrote in the meantime, which a refusal may have been about, was undone as well.
+			again = append(again, r)
+			continue
+		}
+		r.finish()
+	}
+	var locked error // others' locks, for as long as anybody waits for them
+	for _, r := range again {
+		if r.err = locked; locked == nil {
 			r.err = q.alone(r)
 		}
+		if sqlite.IsBusy(r.err) {
+			locked = r.err
+		}
+		r.finish()
 	}
 }
 
@@ -100,8 +124,8 @@ func (q *Queue) share(batch *[]*request) error {
 	leader := (*batch)[0]
 	return q.transact(leader.ctx, q.wait, func(tx *sqlite.Tx) error {
 		began := time.Now()
-		written := false
-		for r := leader; r != nil; r = q.next(len(*batch)) {
+		written, yielded := false, false
+		for r := leader; r != nil; r = q.claim() {
 			if r != leader {
 				*batch = append(*batch, r)
 			}
@@ -111,6 +135,12 @@ func (q *Queue) share(batch *[]*request) error {
 			written = written || !r.refused
 			if len(*batch) == maxBatch || time.Since(began) > batchTime {
 				break
+			}
+			// Where some share the transaction, more may be on their way: goroutines that the commit before has just woken.
+			// They are let through once.
+			if !yielded && len(*batch) > 1 && q.isEmpty() {
+				yielded = true
+				runtime.Gosched()
 			}
 		}
 		if !written {
@@ -133,15 +163,10 @@ func (q *Queue) alone(r *request) error {
 	})
 }
 
-// next is the write that is to follow so many others in their transaction. Where some share it already, more may be on
-// their way: goroutines that the commit before has just woken up, and which are let through once, if they are ready to run.
-func (q *Queue) next(shared int) *request {
-	r := q.claim()
-	if r == nil && shared > 1 {
-		runtime.Gosched()
-		r = q.claim()
-	}
-	return r
+func (q *Queue) isEmpty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.line) == 0
 }
 
 // claim takes the first single write out of the line whose context has not ended, or nil. From now on it is too late to

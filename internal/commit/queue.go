@@ -51,7 +51,8 @@ func NewQueue(writer *sql.DB, wait sqlite.Wait, committed func()) *Queue {
 
 // Do runs a single write, in a transaction that it may share with others that came at the same time. Until it is claimed,
 // in a transaction that has begun, a context that ends withdraws the write; then it runs to its end whatever its context
-// says, since SQLite would roll back everything that shares the transaction with a statement it interrupts.
+// says, since SQLite would roll back everything that shares the transaction with a statement it interrupts. (What is undone
+// because of another one is unclaimed again.)
 //
 // On an error nothing was written, except for sqlite.ErrCommitUnknown. Check and Change may run several times, on another
 // goroutine too: of what they did only the last time counts. An error of Check refuses this write alone. One of Change, or
@@ -181,6 +182,7 @@ func (q *Queue) pass() {
 	default:
 		next := q.line[0]
 		q.line = slices.Delete(q.line, 0, 1)
+		next.leads = true
 		close(next.called)
 	}
 }

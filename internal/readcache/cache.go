@@ -2,6 +2,7 @@ package readcache
 
 import (
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -142,7 +143,7 @@ func (c *Cache) put(key string, e *Entry) {
 	if bytes > c.maxBytes/maxShare {
 		return
 	}
-	c.entries.Add(key, e)
+	c.entries.Add(strings.Clone(key), e) // the caller's may be a piece of something large
 	for c.bytes += bytes; c.bytes > c.maxBytes; {
 		c.entries.RemoveOldest()
 	}

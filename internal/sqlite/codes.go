@@ -31,7 +31,8 @@ func IsTooBig(err error) bool { return hasCode(err, sqlite3.ErrTooBig) }
 // IsNotAuthorized reports whether err says that a statement did what is Forbidden.
 func IsNotAuthorized(err error) bool { return hasCode(err, sqlite3.ErrAuth) }
 
-// SystemError is the operating system's error behind err, which makes errors.Is(err, fs.ErrNotExist) hold, or nil.
+// SystemError is the operating system's error behind err, which makes errors.Is(err, fs.ErrNotExist) hold, or nil. That there
+// is no room is ENOSPC, also where it is SQLite's own limit that was reached (max_page_count, 1 GiB in memory).
 func SystemError(err error) error {
 	var e sqlite3.Error
 	switch {

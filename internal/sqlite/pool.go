@@ -23,10 +23,14 @@ type Settings struct {
 // stmtCacheSize is more than the registry's own statements; a subsystem's share the rest.
 const stmtCacheSize = 128
 
-// pageCacheKiB is how much of the file a connection keeps in memory, at most: what it has read of it. SQLite's own 2 MiB are
-// less than the 10,000 encrypted entries of a usual registry, and with 1,000,000 the index of their keys alone is 30 MiB,
-// which random reads only keep in memory if as much of the values fits beside it.
-const pageCacheKiB = 64 << 10
+// pageCacheKiB is how much of the file a connection keeps in memory, at most. SQLite's own 2 MiB are less than the 10,000
+// encrypted entries of a usual registry.
+const pageCacheKiB = 8 << 10
+
+// pointReadCacheKiB is the same for the connections of point reads, of which the one that was used last is used first. With
+// 1,000,000 entries the index of their keys alone is 30 MiB, and random reads only keep it in memory if as much of the
+// values fits beside it.
+const pointReadCacheKiB = 64 << 10
 
 // journalSizeLimit is what a WAL that grew in one large transaction is cut back to, in bytes.
 const journalSizeLimit = 64 << 20

@@ -92,11 +92,27 @@ func (r *Readers) take(ctx context.Context) (*sql.Conn, error) {
 		return conn, nil
 	}
 	r.mu.Unlock()
-	conn, err := lend(ctx, r.pool, r.wait)
+	conn, err := r.open(ctx)
 	if err != nil {
 		r.free <- struct{}{}
 	}
 	return conn, err
+}
+
+// open takes a connection out of the pool, for as long as it works.
+func (r *Readers) open(ctx context.Context) (*sql.Conn, error) {
+	conn, err := lend(ctx, r.pool, r.wait)
+	if err != nil {
+		return nil, err
+	}
+	err = asOurselves(conn, func() error {
+		_, err := conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA cache_size = -%d", pointReadCacheKiB))
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 func (r *Readers) waitForOne(ctx context.Context) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/oxide-k/stateregistry/registry"
 )
@@ -19,18 +20,29 @@ func getSetting(ctx context.Context, s store[flat], key string) error {
 // fewSettings is how many settings a program reads again and again.
 const fewSettings = 100
 
-// settings reads some entries as settings.
+// settings reads some entries as settings, which a program has as variables.
 func settings(f *fixture[flat]) job {
-	few := *f
-	few.keys = f.keys[:min(fewSettings, len(f.keys))]
+	var few []registry.Setting[flat]
+	for _, key := range f.keys[:min(fewSettings, len(f.keys))] {
+		few = append(few, registry.Setting[flat]{Name: key})
+	}
 	j := job{
 		id: "setting", title: "Setting[T].Get of a flat struct of 64 B, one of a hundred", unit: nanoseconds("call"), slice: f.m.scale.slice,
-		sides: few.sides(1, func(ctx context.Context, s store[flat], key string, _ uint64) error {
-			return getSetting(ctx, s, key)
-		}, settingPeers()...),
 	}
-	for i := range j.sides {
-		j.sides[i].reference = plainRegistry
+	for _, name := range settingPeers() {
+		reg := f.stores[name].(registryStore[flat]).Registry
+		j.sides = append(j.sides, side{
+			name: name, reference: plainRegistry, workers: 1,
+			run: func(ctx context.Context, calls int) (time.Duration, error) {
+				began := time.Now()
+				for i := range calls {
+					if _, err := few[i%len(few)].Get(ctx, reg); err != nil {
+						return 0, err
+					}
+				}
+				return time.Since(began), nil
+			},
+		})
 	}
 	return j
 }
