@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -47,6 +49,42 @@ func (s *cacheOthersSuite) comesTo(key string, want int) {
 		s.Require().NoError(err)
 		return got == want
 	})
+}
+
+// Who is told of another's write by a refusal, or read it in an Update that came to nothing, does not read what was before.
+func (s *cacheOthersSuite) TestAfterARefusalNobodyReadsWhatWasBefore() {
+	if s.mode.memory {
+		s.T().Skip("each handle in memory is a database of its own")
+	}
+	ctx := s.T().Context()
+	other := s.open()
+	defer func() { s.Require().NoError(other.Close()) }()
+	undone := errors.New("undone")
+	for i := range 20 {
+		lock, counter := fmt.Sprint("lock/", i), fmt.Sprint("counter/", i)
+		for _, key := range []string{lock, counter} {
+			_, found, err := registry.TryGet[int](ctx, s.reg, key)
+			s.Require().NoError(err)
+			s.Require().False(found)
+			_, err = other.SetConfig(ctx, key, i)
+			s.Require().NoError(err)
+		}
+		_, err := s.reg.SetConfig(ctx, lock, -1, registry.IfRevision(0))
+		s.Require().ErrorIs(err, registry.ErrConflict)
+		got, err := registry.Get[int](ctx, s.reg, lock)
+		s.Require().NoError(err)
+		s.Require().Equal(i, got)
+
+		s.Require().ErrorIs(s.reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
+			read, err := registry.Get[int](ctx, tx, counter)
+			s.Require().NoError(err)
+			s.Require().Equal(i, read)
+			return undone
+		}), undone)
+		got, err = registry.Get[int](ctx, s.reg, counter)
+		s.Require().NoError(err)
+		s.Require().Equal(i, got)
+	}
 }
 
 func (s *cacheOthersSuite) TestOthersCommitsAreSeen() {

@@ -209,6 +209,60 @@ func (s *queueSuite) TestARefusalIsNotAboutWhatWasUndone() {
 	s.Require().Equal([]int{1}, s.values())
 }
 
+// A disk that fails under a Check ends the transaction: that is no refusal, and the reason is passed on.
+func (s *queueSuite) TestACheckThatEndsTheTransactionIsNoRefusal() {
+	own := errors.New("own")
+	fails := &member{write: Write{
+		Check: func(conn *sql.Conn) error {
+			_, err := conn.ExecContext(context.Background(), "ROLLBACK")
+			s.Require().NoError(err)
+			return own
+		},
+		Change: func(*sql.Conn) error { s.Fail("its check failed"); return nil },
+	}}
+	s.Require().Same(own, s.queue.Do(s.T().Context(), fails.write))
+	first, last := &member{write: insertion(1)}, &member{write: insertion(2)}
+	s.inOneBatch(first, fails, last)
+	s.Require().NoError(first.err)
+	s.Require().Same(own, fails.err)
+	s.Require().NoError(last.err)
+	s.Require().Equal([]int{1, 2}, s.values())
+}
+
+// Those that run again alone do not wait one after another for a lock that somebody else took in between.
+func (s *queueSuite) TestALockThatIsTakenBeforeTheyRunAgainMeetsAllAtOnce() {
+	writer, err := sqlite.OpenWriter(s.T().Context(), s.settings, s.queue.wait)
+	s.Require().NoError(err)
+	defer func() { s.Require().NoError(writer.Close()) }()
+	other, err := writer.Conn(s.T().Context())
+	s.Require().NoError(err)
+	defer other.Close()
+	own := errors.New("own")
+	ends := &member{write: Write{Change: func(conn *sql.Conn) error {
+		if _, err := conn.ExecContext(context.Background(), "ROLLBACK"); err != nil {
+			return err
+		}
+		_, err := other.ExecContext(context.Background(), "BEGIN IMMEDIATE")
+		s.Require().NoError(err)
+		s.queue.wait.Limit = 500 * time.Millisecond
+		return own
+	}}}
+	var members []*member
+	for i := range 30 {
+		members = append(members, &member{write: insertion(i)})
+	}
+	members = append(members, ends)
+	began := time.Now()
+	s.inOneBatch(members...)
+	s.Require().Less(time.Since(began), patience/4)
+	for _, m := range members {
+		s.Require().True(sqlite.IsBusy(m.err), "%v", m.err)
+	}
+	_, err = other.ExecContext(context.Background(), "ROLLBACK")
+	s.Require().NoError(err)
+	s.Require().Empty(s.values())
+}
+
 func (s *queueSuite) TestAPanicIsWhoseWriteItWas() {
 	panics := &member{write: Write{Change: func(conn *sql.Conn) error {
 		s.Require().NoError(insert(conn))

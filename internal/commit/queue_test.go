@@ -22,6 +22,7 @@ func TestQueue(t *testing.T) { suite.Run(t, &queueSuite{}) }
 type queueSuite struct {
 	suite.Suite
 	queue     *Queue
+	settings  sqlite.Settings
 	readers   *sql.DB
 	committed []int // how many rows there were each time that the queue said so
 }
@@ -33,16 +34,16 @@ func (s *queueSuite) SetupTest() {
 	s.committed = nil
 	location, err := sqlite.Locate(filepath.Join(s.T().TempDir(), "a.db"))
 	s.Require().NoError(err)
-	settings := sqlite.Settings{Location: location}
+	s.settings = sqlite.Settings{Location: location}
 	wait := sqlite.Wait{Limit: 50 * time.Millisecond}
-	writer, err := sqlite.OpenWriter(s.T().Context(), settings, wait)
+	writer, err := sqlite.OpenWriter(s.T().Context(), s.settings, wait)
 	s.Require().NoError(err)
-	err = sqlite.UseWAL(s.T().Context(), writer, settings.Location, wait)
+	err = sqlite.UseWAL(s.T().Context(), writer, location, wait)
 	s.Require().NoError(err)
 	_, err = writer.ExecContext(s.T().Context(), "CREATE TABLE t (a)")
 	s.Require().NoError(err)
 	s.queue = NewQueue(writer, wait, func() { s.committed = append(s.committed, s.count()) })
-	s.readers = sqlite.OpenReaders(settings, wait).Pool()
+	s.readers = sqlite.OpenReaders(s.settings, wait).Pool()
 }
 
 func (s *queueSuite) TearDownTest() {
