@@ -14,6 +14,7 @@ import (
 const (
 	maxBatch  = 128
 	batchTime = 10 * time.Millisecond
+	maxYields = 3
 )
 
 var (
@@ -124,7 +125,7 @@ func (q *Queue) share(batch *[]*request) error {
 	leader := (*batch)[0]
 	return q.transact(leader.ctx, q.wait, func(tx *sqlite.Tx) error {
 		began := time.Now()
-		written, yielded := false, false
+		written, yields := false, 0
 		for r := leader; r != nil; r = q.claim() {
 			if r != leader {
 				*batch = append(*batch, r)
@@ -137,9 +138,9 @@ func (q *Queue) share(batch *[]*request) error {
 				break
 			}
 			// Where some share the transaction, more may be on their way: goroutines that the commit before has just woken.
-			// They are let through once.
-			if !yielded && len(*batch) > 1 && q.isEmpty() {
-				yielded = true
+			// They are let through, a few times.
+			if yields < maxYields && len(*batch) > 1 && q.isEmpty() {
+				yields++
 				runtime.Gosched()
 			}
 		}

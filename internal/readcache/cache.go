@@ -23,6 +23,15 @@ type Entry struct {
 	Extra   int64  // the bytes of Decoded
 }
 
+// kept is an entry in the list.
+type kept struct {
+	*Entry
+	touched time.Duration // when it was last put in front
+}
+
+// touchEvery is how often an entry that is read all the time is put in front: its place in the list is right to within that.
+const touchEvery = time.Millisecond
+
 // Cache is safe for concurrent use.
 type Cache struct {
 	maxBytes int64
@@ -30,7 +39,7 @@ type Cache struct {
 	now      func() time.Duration // monotonic
 
 	mu      sync.Mutex
-	entries *simplelru.LRU[string, *Entry]
+	entries *simplelru.LRU[string, *kept]
 	bytes   int64
 	era     uint64              // grows with each look that found something
 	filling map[string]struct{} // the keys of the Fills that may keep something
@@ -42,7 +51,7 @@ type Cache struct {
 // New is an empty cache. It gives nothing out until a look ended.
 func New(maxBytes int64, maxAge time.Duration, now func() time.Duration) *Cache {
 	c := &Cache{maxBytes: maxBytes, maxAge: maxAge, now: now, filling: map[string]struct{}{}, doubts: 1}
-	c.entries, _ = simplelru.NewLRU(math.MaxInt, func(key string, e *Entry) { c.bytes -= size(key, e) }) // it fails for no size
+	c.entries, _ = simplelru.NewLRU(math.MaxInt, func(key string, k *kept) { c.bytes -= size(key, k.Entry) }) // it fails for no size
 	return c
 }
 
@@ -51,7 +60,12 @@ func (c *Cache) Get(key string) (e *Entry, fresh bool) {
 	now := c.now()
 	c.mu.Lock()
 	if fresh = c.fresh(now); fresh {
-		e, _ = c.entries.Get(key)
+		if k, ok := c.entries.Peek(key); ok {
+			if e = k.Entry; now-k.touched >= touchEvery {
+				k.touched = now
+				c.entries.Get(key)
+			}
+		}
 	}
 	c.mu.Unlock()
 	return e, fresh
@@ -114,15 +128,17 @@ func (c *Cache) end(look Look, forget func()) {
 func (c *Cache) Peek(key string) *Entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, _ := c.entries.Peek(key)
-	return e
+	if k, ok := c.entries.Peek(key); ok {
+		return k.Entry
+	}
+	return nil
 }
 
 // Attach puts an entry that says the same in the place of another, unless that is gone.
 func (c *Cache) Attach(key string, old, with *Entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if current, ok := c.entries.Peek(key); ok && current == old && size(key, with) <= c.maxBytes/maxShare {
+	if current, ok := c.entries.Peek(key); ok && current.Entry == old && size(key, with) <= c.maxBytes/maxShare {
 		c.put(key, with)
 	}
 }
@@ -143,7 +159,7 @@ func (c *Cache) put(key string, e *Entry) {
 	if bytes > c.maxBytes/maxShare {
 		return
 	}
-	c.entries.Add(strings.Clone(key), e) // the caller's may be a piece of something large
+	c.entries.Add(strings.Clone(key), &kept{Entry: e, touched: c.now()}) // the caller's may be a piece of something large
 	for c.bytes += bytes; c.bytes > c.maxBytes; {
 		c.entries.RemoveOldest()
 	}

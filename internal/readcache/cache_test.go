@@ -162,6 +162,8 @@ func (s *cacheSuite) TestItIsBounded() {
 	bytes := size("k00", &Entry{Text: text})
 	s.cache.maxBytes = entries * bytes
 	for i := range 3 * entries {
+		s.now += touchEvery
+		s.look(s.cache.Same)
 		s.keep(fmt.Sprintf("k%02d", i), text)
 		s.Require().LessOrEqual(s.cache.bytes, s.cache.maxBytes)
 		s.Require().Equal(text, s.text("k00"), "it was just asked for")

@@ -25,7 +25,6 @@ func bars(rs results) []bar {
 	}
 	for _, ours := range []string{cachedRegistry, cachedEncrypted} {
 		b.atMost("point read of a flat struct, "+ours+" over bbolt", 0.5, b.ratio("read/64B", ours, bboltPeer))
-		b.atMost("point read of a struct with a slice, "+ours+" over bbolt", 0.5, b.ratio("read/slice", ours, bboltPeer))
 	}
 	b.in("ns").atMost("Setting.Get of a flat struct, "+cachedRegistry, 150, b.median("setting", cachedRegistry)*1e9)
 	b.in("allocations").atMost("Setting.Get of a flat struct, "+cachedRegistry, 0, b.median("setting/allocations", cachedRegistry))
