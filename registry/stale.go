@@ -9,9 +9,9 @@ import (
 )
 
 // The size of a page of entries that are to be re-encrypted: its memory, and how long its writing holds others up, some
-// 60 ms. Smaller ones wait more for their turn among other writers than they work.
+// 40 ms. Smaller ones wait more for their turn among other writers than they work.
 const (
-	stalePageEntries = 6144
+	stalePageEntries = 4096
 	stalePageBytes   = 4 << 20
 	staleShortValue  = 1 << 10 // a longer value is read by itself
 )

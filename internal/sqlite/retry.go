@@ -47,7 +47,7 @@ func (w Wait) Retry(ctx context.Context, try func() error) error {
 
 // GiveWay lets others have the lock that was just given back: it waits until each that pauses has tried again. Who takes
 // the lock again and again for long would starve them otherwise.
-func GiveWay(ctx context.Context) { _ = sleep(ctx, maxPause+minPause) }
+func GiveWay(ctx context.Context) { _ = sleep(ctx, 2*maxPause) }
 
 func (w Wait) pause(ctx context.Context) error {
 	if w.Eager {
