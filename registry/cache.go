@@ -47,15 +47,22 @@ func newReadCache(r *Registry) *readCache {
 
 // entry is what the cache may give for a key now; nil where the database has the word. An error is about the call.
 func (c *readCache) entry(ctx context.Context, key string) (*readcache.Entry, error) {
-	if err := c.registry.enter(ctx); err != nil {
+	if c.registry.calls.closing() {
+		return nil, ErrClosed
+	}
+	if err := c.registry.admit(ctx); err != nil {
+		return nil, err
+	}
+	if e, fresh := c.entries.Get(key); fresh {
+		return e, nil
+	}
+	// Only a look needs the database, and so is a call that Close waits for.
+	if err := c.registry.calls.enter(); err != nil {
 		return nil, err
 	}
 	defer c.registry.leave()
-	e, fresh := c.entries.Get(key)
-	if !fresh {
-		c.look()
-		e, _ = c.entries.Get(key)
-	}
+	c.look()
+	e, _ := c.entries.Get(key)
 	return e, nil
 }
 

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -49,7 +50,7 @@ func (a access) changes(ctx context.Context, after int64, limit int) ([]Change, 
 	}
 	var rows []db.Change
 	var newest int64
-	err := a.read(ctx, func(q db.DBTX) (err error) {
+	err := a.read(ctx, func(q *sql.Conn) (err error) {
 		rows, err = queries.ListChanges(ctx, q, db.ListChangesParams{After: after, MaxRows: int64(limit)})
 		if err != nil || len(rows) > 0 {
 			return err
@@ -90,7 +91,7 @@ func newChanges(rows []db.Change) []Change {
 // Revision implements [Reader].
 func (a access) Revision(ctx context.Context) (int64, error) {
 	var revision int64
-	err := a.read(ctx, func(q db.DBTX) (err error) {
+	err := a.read(ctx, func(q *sql.Conn) (err error) {
 		revision, err = queries.GetRevision(background, q)
 		return err
 	})

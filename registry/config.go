@@ -92,8 +92,10 @@ func (a access) getConfig(ctx context.Context, key string, dst any) error {
 func (a access) readConfig(ctx context.Context, key string) (json []byte, found bool, err error) {
 	err = a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
 		var text string
-		err := a.read(ctx, func(q db.DBTX) (err error) {
-			text, err = queries.GetConfigValue(background, q, key)
+		err := a.read(ctx, func(q *sql.Conn) (err error) {
+			direct := sqlite.NewDirect(q)
+			_, _ = queries.GetConfigValue(background, direct, key)
+			text, err = direct.Text()
 			return err
 		})
 		if found = !errors.Is(err, sql.ErrNoRows); !found {
@@ -120,7 +122,7 @@ func (a access) getConfigEntry(ctx context.Context, key string) (ConfigEntry, er
 	}
 	var entry ConfigEntry
 	err := a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
-		err := a.read(ctx, func(q db.DBTX) error {
+		err := a.read(ctx, func(q *sql.Conn) error {
 			row, err := queries.GetConfigEntry(background, q, key)
 			entry = newConfigEntry(&row, ring)
 			return err
@@ -146,7 +148,7 @@ func (a access) listConfig(ctx context.Context, prefix string) ([]ConfigEntry, e
 	var entries []ConfigEntry
 	err := a.whileRenewing(ctx, func(ring *keyring) (lacks bool, err error) {
 		var rows []db.Config
-		err = a.read(ctx, func(q db.DBTX) (err error) {
+		err = a.read(ctx, func(q *sql.Conn) (err error) {
 			rows, err = queries.ListConfig(ctx, q, db.ListConfigParams{First: prefix, Before: endOf(prefix)})
 			return err
 		})
@@ -197,8 +199,10 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 			return false, err
 		}
 		check := cond.onRow("set config", key, queries.GetConfigRevision)
-		err = a.write(ctx, check, func(q db.DBTX) (err error) {
-			revision, err = queries.UpsertConfig(background, q, db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at})
+		err = a.write(ctx, check, func(q *sql.Conn) (err error) {
+			direct := sqlite.NewDirect(q)
+			_, _ = queries.UpsertConfig(background, direct, db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at})
+			revision, err = direct.Int64()
 			return err
 		})
 		return sqlite.IsRefusedByTrigger(err), err // a value that is not under the key of now
@@ -208,7 +212,7 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 
 // DeleteConfig implements [Writer].
 func (a access) DeleteConfig(ctx context.Context, key string, opts ...WriteOption) (bool, error) {
-	allowed := func(q db.DBTX) error { return checkEncrypted(q, a.secrets().keyed) }
+	allowed := func(q *sql.Conn) error { return checkEncrypted(q, a.secrets().keyed) }
 	deleted, err := a.deleteRow(
 		ctx, "delete config", key, checkKey, opts, queries.GetConfigRevision, allowed, queries.DeleteConfig,
 	)

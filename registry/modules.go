@@ -94,7 +94,7 @@ func (a access) getModule(ctx context.Context, id string) (ModuleRecord, error) 
 		return ModuleRecord{}, err
 	}
 	var row db.Module
-	err := a.read(ctx, func(q db.DBTX) (err error) {
+	err := a.read(ctx, func(q *sql.Conn) (err error) {
 		row, err = queries.GetModule(background, q, id)
 		return err
 	})
@@ -107,7 +107,7 @@ func (a access) getModule(ctx context.Context, id string) (ModuleRecord, error) 
 // ListModules implements [Reader].
 func (a access) ListModules(ctx context.Context, filters ...ModuleFilter) ([]ModuleRecord, error) {
 	var rows []db.Module
-	err := a.read(ctx, func(q db.DBTX) (err error) {
+	err := a.read(ctx, func(q *sql.Conn) (err error) {
 		rows, err = queries.ListModules(ctx, q)
 		return err
 	})
@@ -158,7 +158,7 @@ func (a access) upsertModule(
 		ID: m.ID, Name: m.Name, Version: m.Version, Kind: m.Kind, State: s, Description: m.Description, UpdatedAt: at,
 	}
 	check := cond.onRow("upsert module", m.ID, queries.GetModuleRevision)
-	err = a.write(ctx, check, func(q db.DBTX) (err error) {
+	err = a.write(ctx, check, func(q *sql.Conn) (err error) {
 		revision, err = queries.UpsertModule(background, q, row)
 		return err
 	})
@@ -219,14 +219,14 @@ func (a access) changeState(
 	if err != nil {
 		return 0, err
 	}
-	inState := func(q db.DBTX) error {
+	inState := func(q *sql.Conn) error {
 		row, err := queries.GetModule(background, q, id)
 		if err != nil {
 			return unknownModule(err)
 		}
 		return check(row)
 	}
-	err = a.write(ctx, inState, func(q db.DBTX) (err error) {
+	err = a.write(ctx, inState, func(q *sql.Conn) (err error) {
 		revision, err = queries.SetModuleState(background, q, db.SetModuleStateParams{State: s, UpdatedAt: at, ID: id})
 		return err
 	})

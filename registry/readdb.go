@@ -3,9 +3,9 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
 
 // ReadDB runs a subsystem's generated queries outside of a transaction. Each statement sees the newest commit; writing
@@ -46,7 +46,7 @@ func (d readDB) QueryRowContext(ctx context.Context, query string, args ...any) 
 		return row.Err()
 	})
 	if err != nil {
-		return errorRow(failed("query", "", err))
+		return sqlite.ErrorRow(failed("query", "", err))
 	}
 	return row
 }
@@ -58,15 +58,3 @@ func (d readDB) run(ctx context.Context, try func() error) error {
 	defer d.r.leave()
 	return d.r.wait.Retry(ctx, try)
 }
-
-// errorRow is a row whose Scan gives err. Only a database can make a *sql.Row, so this is one that refuses to connect.
-func errorRow(err error) *sql.Row {
-	pool := sql.OpenDB(refusing{err})
-	defer pool.Close()
-	return pool.QueryRowContext(context.Background(), "")
-}
-
-type refusing struct{ err error }
-
-func (c refusing) Connect(context.Context) (driver.Conn, error) { return nil, c.err }
-func (c refusing) Driver() driver.Driver                        { return nil }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"database/sql"
 	"iter"
 
 	"github.com/oxide-k/stateregistry/db"
@@ -76,10 +77,10 @@ var (
 // scope is where statements run: each in a transaction of its own, or all in one.
 type scope interface {
 	// read runs f, which reads, perhaps more than once.
-	read(ctx context.Context, f func(db.DBTX) error) error
+	read(ctx context.Context, f func(*sql.Conn) error) error
 	// write runs check, if there is one, which reads, and then change, all of it or nothing; outside of a transaction perhaps
 	// more than once. Where check refuses that disturbs nobody else; after an error of change others run again.
-	write(ctx context.Context, check, change func(db.DBTX) error) error
+	write(ctx context.Context, check, change func(*sql.Conn) error) error
 	// update runs f in a transaction that may write: a new one, or the one that there is.
 	update(ctx context.Context, f func(context.Context, *Tx) error) error
 	settings() *options

@@ -100,29 +100,18 @@ func (r *rotation) swap(ctx context.Context, swaps []db.ReencryptConfigParams) e
 	var swapped int64
 	err := r.queue.DoBulk(ctx, func(conn *sql.Conn) error {
 		swapped = 0
-		return sqlite.Bulk(conn, func(exec sqlite.Exec) error {
-			for _, s := range swaps {
-				rows, err := queries.ReencryptConfig(background, execOnly{exec: exec}, s)
-				if err != nil {
-					return err
-				}
-				swapped += rows
+		direct := sqlite.NewDirect(conn)
+		for _, s := range swaps {
+			rows, err := queries.ReencryptConfig(background, direct, s)
+			if err != nil {
+				return err
 			}
-			return nil
-		})
+			swapped += rows
+		}
+		return nil
 	})
 	if err == nil {
 		r.report.Reencrypted += swapped
 	}
 	return err
-}
-
-// execOnly is a DBTX for a query of which it is known that it returns no rows.
-type execOnly struct {
-	db.DBTX
-	exec sqlite.Exec
-}
-
-func (e execOnly) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return e.exec(ctx, query, args...)
 }

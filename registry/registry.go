@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/commit"
 	"github.com/oxide-k/stateregistry/internal/feed"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
@@ -53,11 +52,7 @@ func (r *Registry) enter(ctx context.Context) error {
 	if err := r.calls.enter(); err != nil {
 		return err
 	}
-	if tx, ok := ctx.Value(txKey{r}).(*Tx); ok && !tx.done.Load() {
-		r.calls.leave()
-		return ErrNested
-	}
-	if err := ctx.Err(); err != nil {
+	if err := r.admit(ctx); err != nil {
 		r.calls.leave()
 		return err
 	}
@@ -65,6 +60,14 @@ func (r *Registry) enter(ctx context.Context) error {
 }
 
 func (r *Registry) leave() { r.calls.leave() }
+
+// admit is what else a call's context must fulfil.
+func (r *Registry) admit(ctx context.Context) error {
+	if tx, ok := ctx.Value(txKey{r}).(*Tx); ok && !tx.done.Load() {
+		return ErrNested
+	}
+	return ctx.Err()
+}
 
 func (r *Registry) settings() *options { return &r.opts }
 
@@ -80,16 +83,16 @@ func (r *Registry) ring() *keyring { return r.keys.current.Load() }
 func (r *Registry) use(k *keyring) { r.keys.current.Store(k) }
 
 // read implements scope.
-func (r *Registry) read(ctx context.Context, f func(db.DBTX) error) error {
+func (r *Registry) read(ctx context.Context, f func(*sql.Conn) error) error {
 	if err := r.enter(ctx); err != nil {
 		return err
 	}
 	defer r.leave()
-	return r.readers.Do(ctx, func(conn *sql.Conn) error { return f(conn) })
+	return r.readers.Do(ctx, f)
 }
 
 // write implements scope.
-func (r *Registry) write(ctx context.Context, check, change func(db.DBTX) error) error {
+func (r *Registry) write(ctx context.Context, check, change func(*sql.Conn) error) error {
 	if err := r.enter(ctx); err != nil {
 		return err
 	}
@@ -97,11 +100,7 @@ func (r *Registry) write(ctx context.Context, check, change func(db.DBTX) error)
 	if r.queue == nil {
 		return ErrReadOnly
 	}
-	w := commit.Write{Change: func(conn *sql.Conn) error { return change(conn) }}
-	if check != nil {
-		w.Check = func(conn *sql.Conn) error { return check(conn) }
-	}
-	err := r.queue.Do(ctx, w)
+	err := r.queue.Do(ctx, commit.Write{Check: check, Change: change})
 	if err != nil {
 		r.reads.committed() // a refusal may be about what others committed
 	}

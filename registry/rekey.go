@@ -121,7 +121,7 @@ func (r *Registry) newest(ctx context.Context) (*keyring, error) {
 // keyring. Where the database has another generation by then, or if says no in the transaction that would write, nothing is
 // stored, and the keyring is nil.
 func (r *Registry) store(
-	ctx context.Context, ring *keyring, handle *keyset.Handle, w *keyset.Wrapper, kek keyset.KEK, onlyIf func(db.DBTX) (bool, error),
+	ctx context.Context, ring *keyring, handle *keyset.Handle, w *keyset.Wrapper, kek keyset.KEK, onlyIf func(*sql.Conn) (bool, error),
 ) (*keyring, error) {
 	next, err := newKeyring(ring.registryID, ring.generation+1, handle, w)
 	if err != nil {

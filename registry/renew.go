@@ -55,7 +55,7 @@ func (a access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error)
 }
 
 func (a access) keysetRow(ctx context.Context) (row db.GetKeysetRow, err error) {
-	err = a.read(ctx, func(q db.DBTX) (err error) {
+	err = a.read(ctx, func(q *sql.Conn) (err error) {
 		row, err = readKeyset(q)
 		return err
 	})

@@ -158,7 +158,7 @@ func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done 
 		if revision, err = tx.Revision(ctx); err != nil {
 			return err
 		}
-		return tx.read(ctx, func(q db.DBTX) (err error) {
+		return tx.read(ctx, func(q *sql.Conn) (err error) {
 			row, err := readKeyset(q)
 			if same = ring.isOf(row); err != nil || !same {
 				return err
@@ -200,7 +200,7 @@ func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done 
 		if err != nil {
 			return nil, false, err
 		}
-		next, err = r.store(ctx, ring, handle, ring.wrapper, r.keys.kek, func(q db.DBTX) (bool, error) {
+		next, err = r.store(ctx, ring, handle, ring.wrapper, r.keys.kek, func(q *sql.Conn) (bool, error) {
 			return noStaleSince(q, revision, ring.marker, markers)
 		})
 		if err != nil {

@@ -152,7 +152,7 @@ func (tx *Tx) isSnapshot() bool { return !tx.writable }
 func (tx *Tx) cache() *readCache { return nil }
 
 // read implements scope.
-func (tx *Tx) read(ctx context.Context, f func(db.DBTX) error) error {
+func (tx *Tx) read(ctx context.Context, f func(*sql.Conn) error) error {
 	if err := tx.enter(ctx); err != nil {
 		return err
 	}
@@ -161,11 +161,11 @@ func (tx *Tx) read(ctx context.Context, f func(db.DBTX) error) error {
 }
 
 // write implements scope.
-func (tx *Tx) write(ctx context.Context, check, change func(db.DBTX) error) error {
+func (tx *Tx) write(ctx context.Context, check, change func(*sql.Conn) error) error {
 	if !tx.writable && !tx.done.Load() {
 		return fmt.Errorf("%w: the transaction of a View", ErrReadOnly)
 	}
-	return tx.read(ctx, func(q db.DBTX) error {
+	return tx.read(ctx, func(q *sql.Conn) error {
 		if check != nil {
 			if err := check(q); err != nil {
 				return err
@@ -177,7 +177,7 @@ func (tx *Tx) write(ctx context.Context, check, change func(db.DBTX) error) erro
 
 // update implements scope.
 func (tx *Tx) update(ctx context.Context, f func(context.Context, *Tx) error) error {
-	if err := tx.write(ctx, nil, func(db.DBTX) error { return nil }); err != nil { // before f, which may have effects
+	if err := tx.write(ctx, nil, func(*sql.Conn) error { return nil }); err != nil { // before f, which may have effects
 		return failed("update", "", err)
 	}
 	return f(ctx, tx)
@@ -217,7 +217,7 @@ func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) (r
 		return row.Err()
 	})
 	if err != nil {
-		return errorRow(failed("query", "", err))
+		return sqlite.ErrorRow(failed("query", "", err))
 	}
 	return row
 }

@@ -50,11 +50,11 @@ func newCondition(opts []WriteOption) (condition, error) {
 // current reads the row's revision.
 func (c condition) onRow(
 	op, key string, current func(context.Context, db.DBTX, string) (int64, error),
-) func(db.DBTX) error {
+) func(*sql.Conn) error {
 	if !c.set {
 		return nil
 	}
-	return func(q db.DBTX) error {
+	return func(q *sql.Conn) error {
 		revision, err := current(background, q, key)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -82,7 +82,7 @@ func (c condition) check(op, key string, revision int64) error {
 func (a access) deleteRow(
 	ctx context.Context, op, key string, check func(string) error, opts []WriteOption,
 	current func(context.Context, db.DBTX, string) (int64, error),
-	allowed func(db.DBTX) error, // or nil
+	allowed func(*sql.Conn) error, // or nil
 	remove func(context.Context, db.DBTX, string) (int64, error),
 ) (bool, error) {
 	if err := check(key); err != nil {
@@ -94,7 +94,7 @@ func (a access) deleteRow(
 	}
 	var rows int64
 	onRow := cond.onRow(op, key, current)
-	err = a.write(ctx, both(onRow, allowed), func(q db.DBTX) (err error) {
+	err = a.write(ctx, both(onRow, allowed), func(q *sql.Conn) (err error) {
 		rows, err = remove(background, q, key)
 		return err
 	})
@@ -102,14 +102,14 @@ func (a access) deleteRow(
 }
 
 // both is two checks, each of which may be nil.
-func both(first, second func(db.DBTX) error) func(db.DBTX) error {
+func both(first, second func(*sql.Conn) error) func(*sql.Conn) error {
 	if first == nil {
 		return second
 	}
 	if second == nil {
 		return first
 	}
-	return func(q db.DBTX) error {
+	return func(q *sql.Conn) error {
 		if err := first(q); err != nil {
 			return err
 		}

@@ -20,9 +20,11 @@ type Readers struct {
 	pool      *sql.DB
 	wait      Wait
 	// A few connections for point reads, kept out of the pool, whose bookkeeping costs as much as a point read's own work.
-	free chan struct{} // a token for each that is not in use, or not open yet
-	mu   sync.Mutex
-	idle []*sql.Conn // those that are open and not in use; the one that was used last, whose page cache is warm, comes last
+	free  chan struct{} // a token for each that is not in use, or not open yet
+	mu    sync.Mutex
+	roomy *sql.Conn   // the one that has a large page cache, which comes first where several are free; nil until it is open
+	idle  []*sql.Conn // the others that are open and not in use; the one that was used last, whose page cache is warm, comes last
+	rests bool        // roomy is not in use
 }
 
 // maxReaders bounds the connections of snapshots and of others' statements; each costs some file descriptors.
@@ -57,11 +59,9 @@ func (r *Readers) Do(ctx context.Context, f func(*sql.Conn) error) error {
 		}
 		err = f(conn)
 		if errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) { // database/sql gave it up
-			_ = conn.Close()
+			r.drop(conn)
 		} else {
-			r.mu.Lock()
-			r.idle = append(r.idle, conn)
-			r.mu.Unlock()
+			r.put(conn)
 		}
 		r.free <- struct{}{}
 		return err
@@ -72,6 +72,9 @@ func (r *Readers) Do(ctx context.Context, f func(*sql.Conn) error) error {
 func (r *Readers) Close() error {
 	for _, conn := range r.idle {
 		_ = conn.Close()
+	}
+	if r.roomy != nil {
+		_ = r.roomy.Close()
 	}
 	return r.pool.Close()
 }
@@ -84,19 +87,51 @@ func (r *Readers) take(ctx context.Context) (*sql.Conn, error) {
 			return nil, err
 		}
 	}
-	r.mu.Lock()
-	if last := len(r.idle) - 1; last >= 0 {
-		conn := r.idle[last]
-		r.idle = r.idle[:last]
-		r.mu.Unlock()
+	if conn := r.idling(); conn != nil {
 		return conn, nil
 	}
-	r.mu.Unlock()
 	conn, err := r.open(ctx)
 	if err != nil {
 		r.free <- struct{}{}
 	}
 	return conn, err
+}
+
+// idling is a connection that is open and not in use, if there is one.
+func (r *Readers) idling() *sql.Conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rests {
+		r.rests = false
+		return r.roomy
+	}
+	last := len(r.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	conn := r.idle[last]
+	r.idle = r.idle[:last]
+	return conn
+}
+
+func (r *Readers) put(conn *sql.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if conn == r.roomy {
+		r.rests = true
+	} else {
+		r.idle = append(r.idle, conn)
+	}
+}
+
+// drop closes a connection that is in use.
+func (r *Readers) drop(conn *sql.Conn) {
+	r.mu.Lock()
+	if conn == r.roomy {
+		r.roomy = nil // the next that is opened takes its place
+	}
+	r.mu.Unlock()
+	_ = conn.Close()
 }
 
 // open takes a connection out of the pool, for as long as it works.
@@ -105,12 +140,22 @@ func (r *Readers) open(ctx context.Context) (*sql.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.mu.Lock()
+	first := r.roomy == nil
+	if first {
+		r.roomy = conn
+	}
+	r.mu.Unlock()
+	if !first {
+		return conn, nil
+	}
 	err = asOurselves(conn, func() error {
 		_, err := conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA cache_size = -%d", pointReadCacheKiB))
 		return err
 	})
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		r.drop(conn)
+		return nil, err
 	}
 	return conn, nil
 }

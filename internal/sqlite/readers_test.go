@@ -32,6 +32,41 @@ func (s *databaseSuite) TestReadersGiveUpAConnectionThatFailed() {
 	s.Require().NoError(readers.Do(s.T().Context(), func(c *sql.Conn) error { return c.PingContext(s.T().Context()) }))
 }
 
+// One connection has the large page cache, whoever was first; it serves whenever it is free, and has a successor.
+func (s *databaseSuite) TestReadersUseTheRoomyConnectionFirst() {
+	readers := s.openReaders(short)
+	cache := func(c *sql.Conn) (kibibytes int) {
+		s.Require().NoError(c.QueryRowContext(s.T().Context(), "PRAGMA cache_size").Scan(&kibibytes))
+		return -kibibytes
+	}
+	var roomy *sql.Conn
+	s.Require().NoError(readers.Do(s.T().Context(), func(c *sql.Conn) error {
+		roomy = c
+		s.Require().Equal(pointReadCacheKiB, cache(c))
+		return readers.Do(s.T().Context(), func(c *sql.Conn) error { // comes back first, and is the one that was used last
+			s.Require().NotSame(roomy, c)
+			s.Require().Equal(pageCacheKiB, cache(c))
+			return nil
+		})
+	}))
+	s.Require().NoError(readers.Do(s.T().Context(), func(c *sql.Conn) error {
+		s.Require().Same(roomy, c)
+		return readers.Do(s.T().Context(), func(*sql.Conn) error { return nil })
+	}))
+	err := readers.Do(s.T().Context(), func(c *sql.Conn) error {
+		s.Require().Same(roomy, c)
+		return c.Raw(func(any) error { return driver.ErrBadConn })
+	})
+	s.Require().ErrorIs(err, driver.ErrBadConn)
+	s.Require().NoError(readers.Do(s.T().Context(), func(c *sql.Conn) error { // the other one, which is open
+		s.Require().Equal(pageCacheKiB, cache(c))
+		return readers.Do(s.T().Context(), func(c *sql.Conn) error {
+			s.Require().Equal(pointReadCacheKiB, cache(c))
+			return nil
+		})
+	}))
+}
+
 // Whoever holds them, a reader waits no longer than it may.
 func (s *databaseSuite) TestReadersDoNotWaitForEverForAConnection() {
 	readers := s.openReaders(Wait{Limit: time.Millisecond})

@@ -151,21 +151,3 @@ func (tx *Tx) SetApplicationID(id int32) error {
 		return err
 	})
 }
-
-// Bulk runs f with an Exec that goes straight to the driver: for a few thousand statements in a row database/sql's
-// bookkeeping costs a quarter of the whole. Within f nothing else may use the connection.
-func Bulk(on *sql.Conn, f func(exec Exec) error) error {
-	return on.Raw(func(c any) error {
-		raw := c.(*conn).SQLiteConn
-		return f(func(ctx context.Context, query string, args ...any) (sql.Result, error) {
-			named := make([]driver.NamedValue, len(args))
-			for i, arg := range args {
-				named[i] = driver.NamedValue{Ordinal: i + 1, Value: arg}
-			}
-			return raw.ExecContext(ctx, query, named)
-		})
-	})
-}
-
-// Exec is a db.DBTX's ExecContext.
-type Exec func(ctx context.Context, query string, args ...any) (sql.Result, error)

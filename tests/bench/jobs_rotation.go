@@ -29,7 +29,7 @@ func rotations(ctx context.Context, m *meter, registries ...rotated) error {
 	heap := result{
 		id: "rotation/heap", title: "Growth of the heap in use during a rotation, at its peak",
 		unit: unit{name: "MiB", size: 1 << 20},
-		note: "Of Go's heap, sampled every millisecond. SQLite's page cache, 64 MiB for each connection at most, is not in it.",
+		note: "Of Go's heap, sampled every millisecond. SQLite's page cache is not in it.",
 	}
 	first := label(encryptedRegistry, registries[0].variant())
 	for _, reg := range registries {
