@@ -69,7 +69,7 @@ func newOptions(opts []Option) (options, error) {
 // now is the time that a write bears.
 func (o *options) now() (schema.Timestamp, error) {
 	at := schema.NewTimestamp(o.clock())
-	if _, err := at.Value(); err != nil {
+	if err := at.Validate(); err != nil {
 		return at, invalid("the clock: %w", err)
 	}
 	return at, nil

@@ -42,15 +42,22 @@ func (t *Timestamp) Scan(src any) error {
 	return nil
 }
 
-// Value is the timestamp as the column stores it. One that is not Valid is an error, and so is a time outside the years
-// 0 to 9999, which has no such form.
-func (t Timestamp) Value() (driver.Value, error) {
+// Validate returns the error that Value would: the timestamp is not Valid, or its year is not one from 0 to 9999 and has no
+// such form.
+func (t Timestamp) Validate() error {
 	if !t.Valid() {
-		return nil, fmt.Errorf("timestamp %q is no time", t.Text)
+		return fmt.Errorf("timestamp %q is no time", t.Text)
 	}
-	at := t.Time.UTC()
-	if at.Year() < 0 || at.Year() > 9999 {
-		return nil, fmt.Errorf("timestamp: year %d has no RFC 3339 form", at.Year())
+	if year := t.Time.UTC().Year(); year < 0 || year > 9999 {
+		return fmt.Errorf("timestamp: year %d has no RFC 3339 form", year)
 	}
-	return at.Format(timestampLayout), nil
+	return nil
+}
+
+// Value is the timestamp as the column stores it, or the error of Validate.
+func (t Timestamp) Value() (driver.Value, error) {
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	return t.Time.UTC().Format(timestampLayout), nil
 }

@@ -54,20 +54,20 @@ func IsStatementError(err error) bool {
 
 // IsRefusedByTrigger reports whether err says that a trigger raised an error: a guard's refusal, or a subsystem's own.
 func IsRefusedByTrigger(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && e.ExtendedCode == sqlite3.ErrConstraintTrigger
+	e, ok := errors.AsType[sqlite3.Error](err)
+	return ok && e.ExtendedCode == sqlite3.ErrConstraintTrigger
 }
 
 // IsReferenced reports whether err says that a foreign key was violated.
 func IsReferenced(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && e.ExtendedCode == sqlite3.ErrConstraintForeignKey
+	e, ok := errors.AsType[sqlite3.Error](err)
+	return ok && e.ExtendedCode == sqlite3.ErrConstraintForeignKey
 }
 
 // IsRefusedCommit reports whether err says that a statement tried to commit what only Tx.Commit may.
 func IsRefusedCommit(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && e.ExtendedCode == sqlite3.ErrConstraintCommitHook
+	e, ok := errors.AsType[sqlite3.Error](err)
+	return ok && e.ExtendedCode == sqlite3.ErrConstraintCommitHook
 }
 
 // needsRecovery reports whether err says that a read-only connection met a journal that only a writer can play back.
@@ -87,6 +87,6 @@ func needsRecovery(err error) bool {
 func isInputOutput(err error) bool { return hasCode(err, sqlite3.ErrIoErr) }
 
 func hasCode(err error, code sqlite3.ErrNo) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && e.Code == code
+	e, ok := errors.AsType[sqlite3.Error](err)
+	return ok && e.Code == code
 }
