@@ -460,26 +460,30 @@ func (q *Queries) ScanConfig(ctx context.Context, db DBTX, arg ScanConfigParams)
 	return items, nil
 }
 
-const upsertConfig = `-- name: UpsertConfig :one
+const upsertConfig = `-- name: UpsertConfig :exec
 INSERT INTO config (key, value, updated_at, revision)
-VALUES (?1, ?2, ?3, (SELECT coalesce(max(changes.revision), 0) + 1 FROM changes))
+VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (key) DO UPDATE SET
     value      = excluded.value,
     updated_at = excluded.updated_at,
     revision   = excluded.revision
-RETURNING revision
 `
 
 type UpsertConfigParams struct {
 	Key       string
 	Value     string
 	UpdatedAt schema.Timestamp
+	Revision  int64
 }
 
-// The writer numbers the row itself (the trigger then finds it right): RETURNING gives the value from before triggers.
-func (q *Queries) UpsertConfig(ctx context.Context, db DBTX, arg UpsertConfigParams) (int64, error) {
-	row := db.QueryRowContext(ctx, upsertConfig, arg.Key, arg.Value, arg.UpdatedAt)
-	var revision int64
-	err := row.Scan(&revision)
-	return revision, err
+// The writer numbers the row itself, with the revision that comes next, and the trigger finds it right. One that is wrong the
+// trigger puts right. (RETURNING, and finding the next revision here, cost a twentieth of a write that shares its transaction.)
+func (q *Queries) UpsertConfig(ctx context.Context, db DBTX, arg UpsertConfigParams) error {
+	_, err := db.ExecContext(ctx, upsertConfig,
+		arg.Key,
+		arg.Value,
+		arg.UpdatedAt,
+		arg.Revision,
+	)
+	return err
 }

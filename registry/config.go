@@ -200,10 +200,11 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 		}
 		check := cond.onRow("set config", key, queries.GetConfigRevision)
 		err = a.write(ctx, check, func(q *sql.Conn) (err error) {
-			direct := sqlite.NewDirect(q)
-			_, _ = queries.UpsertConfig(background, direct, db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at})
-			revision, err = direct.Int64()
-			return err
+			if revision, err = a.nextRevision(q); err != nil {
+				return err
+			}
+			row := db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at, Revision: revision}
+			return queries.UpsertConfig(background, sqlite.NewDirect(q), row)
 		})
 		return sqlite.IsRefusedByTrigger(err), err // a value that is not under the key of now
 	})

@@ -81,6 +81,8 @@ type scope interface {
 	// write runs check, if there is one, which reads, and then change, all of it or nothing; outside of a transaction perhaps
 	// more than once. Where check refuses that disturbs nobody else; after an error of change others run again.
 	write(ctx context.Context, check, change func(*sql.Conn) error) error
+	// nextRevision is that of the one change that write's change is about to make.
+	nextRevision(q *sql.Conn) (int64, error)
 	// update runs f in a transaction that may write: a new one, or the one that there is.
 	update(ctx context.Context, f func(context.Context, *Tx) error) error
 	settings() *options

@@ -21,6 +21,7 @@ type Registry struct {
 	wait     sqlite.Wait
 	readers  *sqlite.Readers
 	queue    *commit.Queue // nil where the registry was opened read-only
+	numbers  numbers
 	feed     *feed.Feed
 	reads    *readCache // nil without WithReadCache
 	keys     secrets
@@ -100,7 +101,9 @@ func (r *Registry) write(ctx context.Context, check, change func(*sql.Conn) erro
 	if r.queue == nil {
 		return ErrReadOnly
 	}
-	err := r.queue.Do(ctx, commit.Write{Check: check, Change: change})
+	err := r.queue.Do(ctx, commit.Write{Check: check, Change: func(q *sql.Conn) error {
+		return r.numbers.during(q, change)
+	}})
 	if err != nil {
 		r.reads.committed() // a refusal may be about what others committed
 	}

@@ -91,12 +91,17 @@ func queryCases() map[string]queryCase {
 			require.Equal(t, []string{"a"}, ids)
 		},
 		"UpsertConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			for i, key := range []string{"the key", "greeting"} { // one that is new, and one that is there
-				revision, err := q.UpsertConfig(ctx, tx, db.UpsertConfigParams{Key: key, Value: `"the value"`, UpdatedAt: moment})
-				require.NoError(t, err)
-				require.EqualValues(t, 6+i, revision)
-				require.Equal(t, []string{key, `"the value"`, momentText, fmt.Sprint(6 + i)},
-					cells(t, ctx, tx, "SELECT key, value, updated_at, revision FROM config WHERE key = ?", key))
+			revision := int64(5)
+			for _, key := range []string{"the key", "greeting"} { // one that is new, and one that is there
+				for _, off := range []int64{0, 1, -1, -1000} { // whoever numbers it wrongly
+					revision++
+					row := db.UpsertConfigParams{Key: key, Value: `"the value"`, UpdatedAt: moment, Revision: revision + off}
+					require.NoError(t, q.UpsertConfig(ctx, tx, row))
+					require.Equal(t, []string{key, `"the value"`, momentText, fmt.Sprint(revision)},
+						cells(t, ctx, tx, "SELECT key, value, updated_at, revision FROM config WHERE key = ?", key))
+					require.Equal(t, []string{fmt.Sprint(revision), key},
+						cells(t, ctx, tx, "SELECT revision, key FROM changes ORDER BY revision DESC LIMIT 1"))
+				}
 			}
 		},
 		"GetConfigValue": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
@@ -105,8 +110,9 @@ func queryCases() map[string]queryCase {
 			require.Equal(t, "2", value)
 		},
 		"GetConfigEntry": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			_, err := q.UpsertConfig(ctx, tx, db.UpsertConfigParams{Key: "the key", Value: "7", UpdatedAt: moment})
-			require.NoError(t, err)
+			require.NoError(t, q.UpsertConfig(ctx, tx, db.UpsertConfigParams{
+				Key: "the key", Value: "7", UpdatedAt: moment, Revision: 6,
+			}))
 			row, err := q.GetConfigEntry(ctx, tx, "the key")
 			require.NoError(t, err)
 			require.Equal(t, db.Config{Key: "the key", Value: "7", UpdatedAt: moment, Revision: 6}, row)
