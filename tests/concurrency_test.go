@@ -3,10 +3,9 @@ package tests
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/oxide-k/stateregistry/registry"
@@ -66,6 +65,7 @@ func (s *concurrencySuite) TestRevisionsAreDistinctConsecutiveAndInTheLog() {
 	ctx := s.T().Context()
 	first := s.revision(s.reg)
 	var mu sync.Mutex
+	var deleted atomic.Int64 // deletions tell no revision
 	written := map[int64]string{}
 	note := func(revision int64, key string, err error) {
 		if !s.NoError(err) {
@@ -81,7 +81,7 @@ func (s *concurrencySuite) TestRevisionsAreDistinctConsecutiveAndInTheLog() {
 		r := source(worker)
 		for range 8 {
 			key := fmt.Sprintf("key/%d", r.IntN(20))
-			switch r.IntN(3) {
+			switch r.IntN(6) {
 			case 0:
 				s.NoError(s.reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
 					for range 2 {
@@ -95,6 +95,15 @@ func (s *concurrencySuite) TestRevisionsAreDistinctConsecutiveAndInTheLog() {
 				m.ID = key
 				revision, err := s.reg.UpsertModule(ctx, m, registry.StateLoaded)
 				note(revision, key, err)
+			case 2:
+				found, err := s.reg.DeleteConfig(ctx, key)
+				s.NoError(err)
+				if found {
+					deleted.Add(1)
+				}
+			case 3:
+				_, err := s.reg.SetConfig(ctx, key, worker, registry.IfRevision(1<<40))
+				s.ErrorIs(err, registry.ErrConflict)
 			default:
 				revision, err := s.reg.SetConfig(ctx, key, worker)
 				note(revision, key, err)
@@ -103,11 +112,17 @@ func (s *concurrencySuite) TestRevisionsAreDistinctConsecutiveAndInTheLog() {
 	})
 	changes, err := s.reg.Changes(ctx, first, 1<<20)
 	s.Require().NoError(err)
-	s.Require().Len(changes, len(written))
-	for i, revision := range slices.Sorted(maps.Keys(written)) {
-		s.Require().Equal(first+1+int64(i), revision)
-		s.Require().Equal(revision, changes[i].Revision)
-		s.Require().Equal(written[revision], changes[i].Key)
+	s.Require().Len(changes, len(written)+int(deleted.Load()))
+	for i, change := range changes {
+		s.Require().Equal(first+1+int64(i), change.Revision)
+		if change.Op == registry.OpPut {
+			s.Require().Equal(written[change.Revision], change.Key)
+		}
+	}
+	entries, err := s.reg.ListConfig(ctx, "")
+	s.Require().NoError(err)
+	for _, entry := range entries {
+		s.Require().Equal(written[entry.Revision], entry.Key)
 	}
 }
 
