@@ -38,6 +38,9 @@
 // they are. Next to the file FILE lie FILE-wal and FILE-shm while it is open; [Registry.Backup] makes a copy that is
 // complete, copying the file alone does not.
 //
+// SQLite keeps pages of the file in memory as they are used: 128 MiB at most for one connection, which reads values, and 8 MiB
+// for each of the others, of which there are as many as calls at the same time.
+//
 // # Encryption
 //
 // [OpenEncrypted] opens a registry whose values are encrypted in the file, under a keyset of its own that a key-encryption
