@@ -31,9 +31,10 @@ WHERE key >= @first AND key < @before
 ORDER BY key
 LIMIT @page_size;
 
--- The writer numbers the row itself, with the revision that comes next, and the trigger finds it right. One that is wrong the
--- trigger puts right. (RETURNING, and finding the next revision here, cost a twentieth of a write that shares its transaction.)
--- name: UpsertConfig :exec
+-- The writer numbers the row itself, with the revision that comes next, and the trigger finds it right. One that is wrong, and
+-- not the row's present one, the trigger puts right. (RETURNING, and finding the next revision here, cost a twentieth of a
+-- write that shares its transaction.) No row says that somebody's trigger kept the write from happening.
+-- name: UpsertConfig :execrows
 INSERT INTO config (key, value, updated_at, revision)
 VALUES (@key, @value, @updated_at, @revision)
 ON CONFLICT (key) DO UPDATE SET

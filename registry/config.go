@@ -204,7 +204,11 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 				return err
 			}
 			row := db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at, Revision: revision}
-			return queries.UpsertConfig(background, sqlite.NewDirect(q), row)
+			rows, err := queries.UpsertConfig(background, sqlite.NewDirect(q), row)
+			if err == nil && rows != 1 {
+				err = fmt.Errorf("%w: a trigger that is not the registry's let the write come to nothing", ErrCorrupt)
+			}
+			return err
 		})
 		return sqlite.IsRefusedByTrigger(err), err // a value that is not under the key of now
 	})

@@ -7,7 +7,8 @@ import (
 )
 
 // numbers gives the writes that share a transaction their revisions. Each that asks makes one change, to which the triggers
-// give the revision that comes next: only the first has to ask the database. It is for who has the queue's turn.
+// give the revision that comes next: only the first has to ask the database. (Nobody else's trigger may be on config or
+// changes, which Open and Verify check.) It is for who has the queue's turn.
 type numbers struct {
 	of    *sql.Conn // the transaction's: each has one of its own
 	last  int64     // the newest revision in it

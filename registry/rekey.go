@@ -129,7 +129,7 @@ func (r *Registry) store(
 	}
 	stored := false
 	r.keys.storing(next)
-	err = r.queue.Do(ctx, commit.Write{Change: func(conn *sql.Conn) error {
+	err = r.queue.Do(ctx, commit.Write{Change: func(conn *sql.Conn) error { // no change of the log: numbers stays right
 		stored = false
 		if onlyIf != nil {
 			if yes, err := onlyIf(conn); err != nil || !yes {

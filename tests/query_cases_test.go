@@ -96,7 +96,9 @@ func queryCases() map[string]queryCase {
 				for _, off := range []int64{0, 1, -1, -1000} { // whoever numbers it wrongly
 					revision++
 					row := db.UpsertConfigParams{Key: key, Value: `"the value"`, UpdatedAt: moment, Revision: revision + off}
-					require.NoError(t, q.UpsertConfig(ctx, tx, row))
+					rows, err := q.UpsertConfig(ctx, tx, row)
+					require.NoError(t, err)
+					require.EqualValues(t, 1, rows)
 					require.Equal(t, []string{key, `"the value"`, momentText, fmt.Sprint(revision)},
 						cells(t, ctx, tx, "SELECT key, value, updated_at, revision FROM config WHERE key = ?", key))
 					require.Equal(t, []string{fmt.Sprint(revision), key},
@@ -110,9 +112,8 @@ func queryCases() map[string]queryCase {
 			require.Equal(t, "2", value)
 		},
 		"GetConfigEntry": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			require.NoError(t, q.UpsertConfig(ctx, tx, db.UpsertConfigParams{
-				Key: "the key", Value: "7", UpdatedAt: moment, Revision: 6,
-			}))
+			_, err := q.UpsertConfig(ctx, tx, db.UpsertConfigParams{Key: "the key", Value: "7", UpdatedAt: moment, Revision: 6})
+			require.NoError(t, err)
 			row, err := q.GetConfigEntry(ctx, tx, "the key")
 			require.NoError(t, err)
 			require.Equal(t, db.Config{Key: "the key", Value: "7", UpdatedAt: moment, Revision: 6}, row)

@@ -71,7 +71,7 @@ func (s *readDBSuite) TestWritingIsRefused() {
 	s.Require().ErrorIs(q.QueryRowContext(ctx, insertRow+" RETURNING key", "raw", "1").Scan(&key), registry.ErrReadOnly)
 	_, err = db.New().DeleteConfig(ctx, q, "held")
 	s.Require().ErrorIs(err, registry.ErrReadOnly)
-	err = db.New().UpsertConfig(ctx, q, db.UpsertConfigParams{Key: "held", Value: "2"})
+	_, err = db.New().UpsertConfig(ctx, q, db.UpsertConfigParams{Key: "held", Value: "2"})
 	s.Require().Error(err)
 	s.Require().Equal(before, s.revision(s.reg))
 }

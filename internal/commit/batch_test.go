@@ -30,8 +30,11 @@ func insertion(value int) Write {
 }
 
 // inOneBatch lets the members wait, in their order, until one transaction can take them all, and waits for their answers.
-func (s *queueSuite) inOneBatch(members ...*member) {
-	s.queue.wait.Limit = patience
+func (s *queueSuite) inOneBatch(members ...*member) { s.inOneBatchWithin(patience, members...) }
+
+// inOneBatchWithin is inOneBatch where nobody waits longer than limit for the turn, or for a lock.
+func (s *queueSuite) inOneBatchWithin(limit time.Duration, members ...*member) {
+	s.queue.wait.Limit = limit
 	release := s.hold()
 	var group sync.WaitGroup
 	for i, m := range members {
@@ -244,7 +247,6 @@ func (s *queueSuite) TestALockThatIsTakenBeforeTheyRunAgainMeetsAllAtOnce() {
 		}
 		_, err := other.ExecContext(context.Background(), "BEGIN IMMEDIATE")
 		s.Require().NoError(err)
-		s.queue.wait.Limit = 500 * time.Millisecond
 		return own
 	}}}
 	var members []*member
@@ -253,7 +255,7 @@ func (s *queueSuite) TestALockThatIsTakenBeforeTheyRunAgainMeetsAllAtOnce() {
 	}
 	members = append(members, ends)
 	began := time.Now()
-	s.inOneBatch(members...)
+	s.inOneBatchWithin(500*time.Millisecond, members...)
 	s.Require().Less(time.Since(began), patience/4)
 	for _, m := range members {
 		s.Require().True(sqlite.IsBusy(m.err), "%v", m.err)

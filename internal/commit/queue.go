@@ -126,13 +126,6 @@ func (q *Queue) transact(ctx context.Context, wait sqlite.Wait, f func(*sqlite.T
 	return err
 }
 
-// timers are what waits with a limit need, kept for the next: with many writers each write is such a wait.
-var timers = sync.Pool{New: func() any {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
-}}
-
 // take waits until r has the turn, or its answer.
 func (q *Queue) take(r *request) error {
 	if err := r.ctx.Err(); err != nil {
@@ -152,12 +145,8 @@ func (q *Queue) take(r *request) error {
 	q.line = append(q.line, r)
 	q.mu.Unlock()
 
-	timeout := timers.Get().(*time.Timer)
-	timeout.Reset(q.wait.Limit)
-	defer func() {
-		timeout.Stop()
-		timers.Put(timeout)
-	}()
+	timeout := time.NewTimer(q.wait.Limit)
+	defer timeout.Stop()
 	var err error
 	select {
 	case <-r.called:
