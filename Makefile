@@ -32,7 +32,8 @@ test: toolchain ## run all tests
 
 .PHONY: test-race
 test-race: toolchain ## run all tests under the race detector
-	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -race -timeout 30m ./...); done
+	@$(GO) test -race -timeout 30m ./...
+	@set -e; for m in $(NESTED); do (cd $$m && $(GO) test -race -count=1 -timeout 30m ./...); done
 
 .PHONY: torture
 torture: toolchain ## let eight processes write one counter for a minute

@@ -155,33 +155,44 @@ func (q *Queries) ListConfig(ctx context.Context, db DBTX, arg ListConfigParams)
 }
 
 const listConfigPage = `-- name: ListConfigPage :many
-SELECT key, value, updated_at, revision
+SELECT key, updated_at, revision, CAST(octet_length(value) AS INTEGER) AS size,
+       CAST(CASE WHEN octet_length(value) <= CAST(?1 AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
 FROM config
-WHERE key >= ?1
+WHERE key >= ?2 AND typeof(key) = 'text'
 ORDER BY key
-LIMIT ?2
+LIMIT ?3
 `
 
 type ListConfigPageParams struct {
+	MaxValue int64
 	First    string
 	PageSize int64
 }
 
-// Entries page by page, so that walking all of them needs the memory of one page.
-func (q *Queries) ListConfigPage(ctx context.Context, db DBTX, arg ListConfigPageParams) ([]Config, error) {
-	rows, err := db.QueryContext(ctx, listConfigPage, arg.First, arg.PageSize)
+type ListConfigPageRow struct {
+	Key        string
+	UpdatedAt  schema.Timestamp
+	Revision   int64
+	Size       int64
+	ShortValue string
+}
+
+// ScanConfig without an end: also of keys that are no UTF-8, which come after all that a prefix can have.
+func (q *Queries) ListConfigPage(ctx context.Context, db DBTX, arg ListConfigPageParams) ([]ListConfigPageRow, error) {
+	rows, err := db.QueryContext(ctx, listConfigPage, arg.MaxValue, arg.First, arg.PageSize)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Config
+	var items []ListConfigPageRow
 	for rows.Next() {
-		var i Config
+		var i ListConfigPageRow
 		if err := rows.Scan(
 			&i.Key,
-			&i.Value,
 			&i.UpdatedAt,
 			&i.Revision,
+			&i.Size,
+			&i.ShortValue,
 		); err != nil {
 			return nil, err
 		}

@@ -13,14 +13,6 @@ FROM config
 WHERE key >= @first AND key < @before
 ORDER BY key;
 
--- Entries page by page, so that walking all of them needs the memory of one page.
--- name: ListConfigPage :many
-SELECT key, value, updated_at, revision
-FROM config
-WHERE key >= @first
-ORDER BY key
-LIMIT @page_size;
-
 -- ListConfig page by page. A value that is longer than max_value is left out, so that a page stays small: GetConfigEntry
 -- has it.
 -- name: ScanConfig :many
@@ -28,6 +20,15 @@ SELECT key, updated_at, revision, CAST(octet_length(value) AS INTEGER) AS size,
        CAST(CASE WHEN octet_length(value) <= CAST(@max_value AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
 FROM config
 WHERE key >= @first AND key < @before
+ORDER BY key
+LIMIT @page_size;
+
+-- ScanConfig without an end: also of keys that are no UTF-8, which come after all that a prefix can have.
+-- name: ListConfigPage :many
+SELECT key, updated_at, revision, CAST(octet_length(value) AS INTEGER) AS size,
+       CAST(CASE WHEN octet_length(value) <= CAST(@max_value AS INTEGER) THEN value ELSE '' END AS TEXT) AS short_value
+FROM config
+WHERE key >= @first AND typeof(key) = 'text'
 ORDER BY key
 LIMIT @page_size;
 

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -105,8 +104,7 @@ func (c *readCache) look() {
 	if !due { // the one that was waited for is enough
 		return
 	}
-	err := c.take(look)
-	if errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) { // database/sql gave it up
+	if sqlite.IsConnectionGone(c.take(look)) {
 		_ = c.hangUp()
 	}
 }

@@ -171,6 +171,9 @@ func (a access) listConfig(ctx context.Context, prefix string) ([]ConfigEntry, e
 // endOf is above all keys that start with prefix: no UTF-8 holds the byte 0xff.
 func endOf(prefix string) string { return prefix + "\xff" }
 
+// keyAfter is the next key that there can be.
+func keyAfter(key string) string { return key + "\x00" }
+
 // SetConfig implements [Writer].
 func (a access) SetConfig(ctx context.Context, key string, value any, opts ...WriteOption) (int64, error) {
 	revision, err := a.setConfig(ctx, key, value, opts)

@@ -38,8 +38,10 @@
 // they are. Next to the file FILE lie FILE-wal and FILE-shm while it is open; [Registry.Backup] makes a copy that is
 // complete, copying the file alone does not.
 //
-// SQLite keeps pages of the file in memory as they are used: 128 MiB at most for one connection, which reads values, and 8 MiB
-// for each of the others, of which there are as many as calls at the same time.
+// SQLite keeps pages of the file in memory as they are used, outside of Go's heap: 128 MiB at most for the connection that
+// reads first, and 8 MiB for each other one. Of those there are the one that writes, as many more as reads ran at the same
+// time (up to twice GOMAXPROCS, at least 4), one for each View and each statement of ReadDB that is running, one for
+// watches, and one for a read cache.
 //
 // # Encryption
 //

@@ -97,8 +97,7 @@ func failed(op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var known *Error
-	if errors.As(err, &known) {
+	if _, known := errors.AsType[*Error](err); known {
 		return err
 	}
 	return &Error{Op: op, Key: key, Err: classify(err)}

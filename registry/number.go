@@ -15,11 +15,12 @@ type numbers struct {
 	asked bool      // by the write that is running
 }
 
-// during runs a write. After one that did not ask, or failed, nobody knows what the newest revision is.
-func (n *numbers) during(q *sql.Conn, change func(*sql.Conn) error) error {
+// run runs a write's change. After one that did not ask nobody knows what the newest revision is. (One that fails undoes the
+// transaction.)
+func (n *numbers) run(q *sql.Conn, change func(*sql.Conn) error) error {
 	n.asked = false
 	err := change(q)
-	if err != nil || !n.asked {
+	if !n.asked {
 		n.of = nil
 	}
 	return err

@@ -55,15 +55,23 @@ func newOptions(opts []Option) (options, error) {
 		clock:       time.Now,
 		maxValue:    DefaultMaxValue,
 	}
-	for _, set := range opts {
-		if set == nil {
-			return options{}, invalid("a nil option")
-		}
-		if err := set(&o); err != nil {
-			return options{}, err
-		}
+	if err := apply(&o, opts); err != nil {
+		return options{}, err
 	}
 	return o, nil
+}
+
+// apply sets what options, of whatever call, say.
+func apply[T any, O ~func(*T) error](to *T, opts []O) error {
+	for _, set := range opts {
+		if set == nil {
+			return invalid("a nil option")
+		}
+		if err := set(to); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // now is the time that a write bears.
@@ -195,10 +203,11 @@ func WithMaxValue(bytes int) Option {
 // It serves [Registry.GetConfig], and Get, TryGet and [Setting.Get] of a *Registry; that there is no entry is kept too. All
 // else, and whatever runs in a View or an Update, reads the database. Errors are the same as without it.
 //
-// A read that begins after a write through the same *Registry returned sees it. So it sees what View, Watch, [Setting.Watch],
-// Changes and Revision of that *Registry showed, and what an Update or a write was refused for. What other processes, and other Registries of this one, committed it sees
-// within 10 ms, on a monotonic clock: ListConfig, GetConfigEntry and ReadDB may know of it earlier. That includes a keyset
-// that was rewrapped and rotated. What is written behind the back of the guards, with the triggers dropped, it may miss.
+// A read that begins after a write through the same *Registry returned sees it. So it sees what View, Watch,
+// [Setting.Watch], Changes and Revision of that *Registry showed, and what an Update or a write was refused for. What other
+// processes, and other Registries of this one, committed it sees within 10 ms, on a monotonic clock: ListConfig,
+// GetConfigEntry and ReadDB may know of it earlier. That includes a keyset that was rewrapped and rotated. What is written
+// behind the back of the guards, with the triggers dropped, it may miss.
 //
 // In an encrypted registry the values, secrets among them, then stay in memory decrypted, until they are driven out by
 // others or the registry is closed, and in the garbage collector's hands after that.

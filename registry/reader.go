@@ -31,9 +31,10 @@ type Reader interface {
 	ListConfig(ctx context.Context, prefix string) ([]ConfigEntry, error)
 	// ScanConfig is ListConfig for registries of any size: it gives the entries one by one, needs the memory of a page of
 	// them, about a MiB and the longest value, and holds nothing open between pages, so that the loop's body may take its
-	// time, and write. In a View all is of its snapshot; in an Update what the body writes ahead of the loop comes too. On a Registry an entry that is there all the time comes
-	// exactly once; one that is added, changed or deleted meanwhile comes as it was, as it is, or not at all. The loop ends
-	// with the first error, which comes with an empty entry. Each loop over it begins anew.
+	// time, and write. In a View all is of its snapshot; in an Update what the body writes ahead of the loop comes too. On
+	// a Registry an entry that is there all the time comes exactly once; one that is added, changed or deleted meanwhile
+	// comes as it was, as it is, or not at all. The loop ends with the first error, which comes with an empty entry. Each
+	// loop over it begins anew.
 	ScanConfig(ctx context.Context, prefix string) iter.Seq2[ConfigEntry, error]
 	// Changes returns the changes with a revision above after, in order, at most limit of them (at least 1). ErrCompacted
 	// where the log no longer reaches back to after, or after is above the newest revision: read everything again. Read

@@ -70,6 +70,7 @@ func (r *Registry) admit(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// settings implements scope.
 func (r *Registry) settings() *options { return &r.opts }
 
 // secrets implements scope.
@@ -102,7 +103,7 @@ func (r *Registry) write(ctx context.Context, check, change func(*sql.Conn) erro
 		return ErrReadOnly
 	}
 	err := r.queue.Do(ctx, commit.Write{Check: check, Change: func(q *sql.Conn) error {
-		return r.numbers.during(q, change)
+		return r.numbers.run(q, change)
 	}})
 	if err != nil {
 		r.reads.committed() // a refusal may be about what others committed

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -65,8 +64,7 @@ func (a access) keysetRow(ctx context.Context) (row db.GetKeysetRow, err error) 
 // readKeyset reads the keyset's row: sql.ErrNoRows where there is none, ErrCorrupt where it holds what no keyset has.
 func readKeyset(q db.DBTX) (db.GetKeysetRow, error) {
 	row, err := queries.GetKeyset(background, q)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) && !sqlite.IsSQLite(err) &&
-		!errors.Is(err, sql.ErrConnDone) && !errors.Is(err, driver.ErrBadConn) {
+	if err != nil && !errors.Is(err, sql.ErrNoRows) && !sqlite.IsSQLite(err) && !sqlite.IsConnectionGone(err) {
 		err = fmt.Errorf("%w: the keyset cannot be read: %w", ErrCorrupt, err) // database/sql met a value of another type
 	}
 	return row, err

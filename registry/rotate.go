@@ -42,9 +42,10 @@ const maxUnopened = 100
 // RotateKeyset gives the registry a new primary key, encrypts every value under it anew, and removes the other keys, while
 // readers and writers go on, in this process and in others: they notice, and follow without an error. It works in small
 // transactions, some 40 ms each where the machine has nothing else to do, lets other writers in between them, and needs the
-// memory of a few pages. No revision and no change comes of it. A context that ends, an error, or a crash leaves a registry in which everything reads, with a key more; the
-// next RotateKeyset removes that too. It does not go on with the interrupted one's primary key, but makes one of its own: a
-// key that was there before RotateKeyset was called, whoever may have got hold of it, is gone when it returns nil.
+// memory of a few pages. No revision and no change comes of it. A context that ends, an error, or a crash leaves a registry
+// in which everything reads, with a key more; the next RotateKeyset removes that too. It does not go on with the
+// interrupted one's primary key, but makes one of its own: a key that was there before RotateKeyset was called, whoever may
+// have got hold of it, is gone when it returns nil.
 //
 // [WithProgress], given when the registry is opened, tells how far it is.
 //
@@ -61,13 +62,8 @@ func (r *Registry) RotateKeyset(ctx context.Context, opts ...RotateOption) (Rota
 
 func (r *Registry) rotateKeyset(ctx context.Context, opts []RotateOption) (RotateReport, error) {
 	rot := rotation{Registry: r, template: r.opts.template}
-	for _, set := range opts {
-		if set == nil {
-			return RotateReport{}, invalid("a nil option")
-		}
-		if err := set(&rot); err != nil {
-			return RotateReport{}, err
-		}
+	if err := apply(&rot, opts); err != nil {
+		return RotateReport{}, err
 	}
 	leave, err := r.enterRekeying(ctx)
 	if err != nil {

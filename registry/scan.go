@@ -53,7 +53,7 @@ func (a access) scanConfig(ctx context.Context, prefix string, visit func(Config
 		if len(rows) < scanPage {
 			return nil
 		}
-		first = rows[len(rows)-1].Key + "\x00" // the next key that there can be
+		first = keyAfter(rows[len(rows)-1].Key)
 	}
 }
 

@@ -31,9 +31,7 @@ func (s Setting[T]) Get(ctx context.Context, r Reader) (T, error) {
 	if e := cached(ctx, r, s.Name); e != nil {
 		switch kept := e.Decoded.(type) {
 		case *T:
-			if e.Found {
-				return s.valid("get setting", *kept)
-			}
+			return s.valid("get setting", *kept)
 		case *cachedDefault[T]:
 			if any(kept.given) == any(s.Default) {
 				return kept.stored, nil

@@ -49,7 +49,7 @@ func (w *staleWalk) next(ctx context.Context, q db.DBTX) ([]staleEntry, error) {
 				ended = false
 				break
 			}
-			first = row.Key + "\x00" // the next key that there can be
+			first = keyAfter(row.Key)
 			text := row.ShortValue
 			if row.Size > staleShortValue {
 				if text, err = queries.GetConfigValue(ctx, q, row.Key); errors.Is(err, sql.ErrNoRows) {

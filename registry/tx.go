@@ -89,7 +89,7 @@ func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *T
 		tx.finish()
 		return stx.Commit(ctx)
 	})
-	if own != nil || err != nil {
+	if err != nil {
 		r.reads.committed() // f may have read what others committed
 	}
 	if own != nil {
@@ -134,6 +134,7 @@ func (tx *Tx) enter(ctx context.Context) error {
 	return err
 }
 
+// settings implements scope.
 func (tx *Tx) settings() *options { return &tx.registry.opts }
 
 // secrets implements scope.

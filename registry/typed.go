@@ -8,7 +8,7 @@ import (
 // Get returns a config value as a T. Its errors are GetConfig's, and come with T's zero value.
 func Get[T any](ctx context.Context, r Reader, key string) (T, error) {
 	if e := cached(ctx, r, key); e != nil {
-		if value, ok := e.Decoded.(*T); ok && e.Found {
+		if value, ok := e.Decoded.(*T); ok {
 			return *value, nil
 		}
 	}
@@ -27,7 +27,7 @@ func get[T any](ctx context.Context, r Reader, key string) (T, error) {
 // TryGet is Get with a missing entry as an answer: false and no error.
 func TryGet[T any](ctx context.Context, r Reader, key string) (T, bool, error) {
 	if e := cached(ctx, r, key); e != nil {
-		if value, ok := e.Decoded.(*T); ok && e.Found {
+		if value, ok := e.Decoded.(*T); ok {
 			return *value, true, nil
 		}
 		if !e.Found {

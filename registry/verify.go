@@ -27,13 +27,11 @@ type Problem struct {
 	Text    string // what is wrong; never a value
 }
 
-// verifyPage is how many config entries are held at a time.
-const verifyPage = 256
-
 // Verify looks at everything in one snapshot: SQLite's own integrity check and foreign keys, the registry's tables and
-// triggers, each module, the keyset, each config value, the change log and the revisions in the rows. Encrypted values
-// are opened, except where there is no key: then only their form is looked at. Damage is in the report, and gives
-// ErrCorrupt. It takes time with the size of the registry, and the memory of a part of it.
+// triggers, each module, the keyset, each config value, the change log and the revisions in the rows. Encrypted values are
+// opened, except where there is no key: then only their form is looked at. Damage is in the report, and gives ErrCorrupt.
+// It takes time with the size of the registry, and the memory of the modules, of a page of entries, and of the longest
+// value.
 func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
 	v := verification{}
 	err := r.View(ctx, func(ctx context.Context, tx *Tx) error {
@@ -141,7 +139,9 @@ func (v *verification) modules(ctx context.Context, q *Tx) error {
 
 func (v *verification) config(ctx context.Context, q *Tx) error {
 	for first := ""; ; {
-		rows, err := queries.ListConfigPage(ctx, q, db.ListConfigPageParams{First: first, PageSize: verifyPage})
+		rows, err := queries.ListConfigPage(ctx, q, db.ListConfigPageParams{
+			MaxValue: scanShortValue, First: first, PageSize: scanPage,
+		})
 		if err != nil {
 			return err
 		}
@@ -151,34 +151,36 @@ func (v *verification) config(ctx context.Context, q *Tx) error {
 				return err
 			}
 		}
-		if len(rows) < verifyPage {
+		if len(rows) < scanPage {
 			break
 		}
-		next := rows[len(rows)-1].Key + "\x00" // the next key that there can be
-		if next <= first {
-			break // keys that are no text, which come after all others, and would come again
-		}
-		first = next
+		first = keyAfter(rows[len(rows)-1].Key)
 	}
 	misnumbered, err := queries.ListMisnumberedConfig(ctx, q)
 	v.misnumbered(SubjectConfig, misnumbered)
 	return err
 }
 
-func (v *verification) configRow(ctx context.Context, tx *Tx, row db.Config) error {
+func (v *verification) configRow(ctx context.Context, tx *Tx, row db.ListConfigPageRow) (err error) {
 	if err := checkKey(row.Key); err != nil {
 		v.found(SubjectConfig, row.Key, err.Error())
 	}
 	if !row.UpdatedAt.Valid() {
 		v.found(SubjectConfig, row.Key, "updated_at is no time")
 	}
+	value := row.ShortValue
+	if row.Size > scanShortValue {
+		if value, err = queries.GetConfigValue(ctx, tx, row.Key); err != nil {
+			return err
+		}
+	}
 	if tx.ring() == locked {
-		if _, _, err := envelope.Open(row.Value, nil); err != nil && !errors.Is(err, envelope.ErrVersion) {
+		if _, _, err := envelope.Open(value, nil); err != nil && !errors.Is(err, envelope.ErrVersion) {
 			v.found(SubjectConfig, row.Key, "the value is not encrypted")
 		}
 		return nil
 	}
-	text, err := tx.opened(ctx, row.Key, row.Value)
+	text, err := tx.opened(ctx, row.Key, value)
 	switch {
 	case isAboutValues(err), errors.Is(err, ErrTampered), errors.Is(err, ErrNewerSchema):
 		v.found(SubjectConfig, row.Key, err.Error())

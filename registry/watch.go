@@ -108,13 +108,8 @@ type watch struct {
 
 func (r *Registry) newWatch(ctx context.Context, after int64, opts []WatchOption) (*watch, error) {
 	w := &watch{registry: r, after: after}
-	for _, set := range opts {
-		if set == nil {
-			return nil, invalid("a nil option")
-		}
-		if err := set(&w.filter); err != nil {
-			return nil, err
-		}
+	if err := apply(&w.filter, opts); err != nil {
+		return nil, err
 	}
 	if after < 0 && after != FromNow {
 		return nil, invalid("revision %d", after)

@@ -35,15 +35,8 @@ func IfRevision(revision int64) WriteOption {
 
 func newCondition(opts []WriteOption) (condition, error) {
 	var c condition
-	for _, set := range opts {
-		if set == nil {
-			return c, invalid("a nil option")
-		}
-		if err := set(&c); err != nil {
-			return c, err
-		}
-	}
-	return c, nil
+	err := apply(&c, opts)
+	return c, err
 }
 
 // onRow is a write's check of the row, which gives ErrConflict where that is not as c demands; nil where c demands nothing.

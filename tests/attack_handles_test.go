@@ -2,7 +2,6 @@ package tests
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -76,7 +75,7 @@ func (s *attackSuite) TestWritesDuringEncryptAreEncryptedOrRefused() {
 			for n := 0; ; n++ {
 				_, err := reg.SetConfig(ctx, fmt.Sprint("writer/", w), fmt.Sprint(canary, n))
 				if err != nil {
-					s.True(errors.Is(err, registry.ErrEncrypted), "%v", err)
+					s.ErrorIs(err, registry.ErrEncrypted)
 					return
 				}
 				if acknowledged[w] = n; n == 0 {

@@ -2,7 +2,6 @@ package tests
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/oxide-k/stateregistry/registry"
@@ -10,6 +9,7 @@ import (
 
 // follower is a reader and a writer that go on while the keys change.
 type follower struct {
+	entries       int
 	stop          chan struct{}
 	reads, writes chan outcome
 }
@@ -25,24 +25,25 @@ func (o outcome) String() string { return fmt.Sprintf("%d %d", o.calls, o.longes
 
 // follow starts both. Each entry of fill keeps the value of its number.
 func follow(reg *registry.Registry, entries int) follower {
-	f := follower{stop: make(chan struct{}), reads: make(chan outcome, 1), writes: make(chan outcome, 1)}
-	go f.loop(f.reads, func() error {
-		i := rand.IntN(entries)
+	f := follower{entries: entries, stop: make(chan struct{}), reads: make(chan outcome, 1), writes: make(chan outcome, 1)}
+	go f.loop(f.reads, func(i int) error {
 		n, err := registry.Get[int](background, reg, numberKey(i))
 		if err == nil && n != i {
 			err = fmt.Errorf("%s holds %d", numberKey(i), n)
 		}
 		return err
 	})
-	go f.loop(f.writes, func() error {
-		i := rand.IntN(entries)
+	go f.loop(f.writes, func(i int) error {
 		_, err := reg.SetConfig(background, numberKey(i), i)
 		return err
 	})
 	return f
 }
 
-func (f follower) loop(done chan<- outcome, call func() error) {
+// stride is from one entry to the next that is called for, so that they are all over the file.
+const stride = 7919
+
+func (f follower) loop(done chan<- outcome, call func(i int) error) {
 	var o outcome
 	for o.err == nil {
 		select {
@@ -52,7 +53,7 @@ func (f follower) loop(done chan<- outcome, call func() error) {
 		default:
 		}
 		began := time.Now()
-		o.err = call()
+		o.err = call(o.calls * stride % f.entries)
 		o.calls++
 		o.longest = max(o.longest, time.Since(began))
 	}

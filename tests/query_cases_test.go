@@ -132,12 +132,30 @@ func queryCases() map[string]queryCase {
 			requireEntries(t, ctx, q, tx, rows, "greeting")
 		},
 		"ListConfigPage": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			rows, err := q.ListConfigPage(ctx, tx, db.ListConfigPageParams{First: "b", PageSize: 1})
+			greeting, err := q.GetConfigEntry(ctx, tx, "greeting")
 			require.NoError(t, err)
-			requireEntries(t, ctx, q, tx, rows, "greeting")
-			rows, err = q.ListConfigPage(ctx, tx, db.ListConfigPageParams{First: "greeting", PageSize: 5})
+			want := db.ListConfigPageRow{
+				Key: "greeting", UpdatedAt: greeting.UpdatedAt, Revision: 4, Size: int64(len(greeting.Value)), ShortValue: greeting.Value,
+			}
+			arg := db.ListConfigPageParams{MaxValue: want.Size, First: "b", PageSize: 1}
+			rows, err := q.ListConfigPage(ctx, tx, arg)
 			require.NoError(t, err)
-			requireEntries(t, ctx, q, tx, rows, "greeting", "max_threads")
+			require.Equal(t, []db.ListConfigPageRow{want}, rows)
+			arg.MaxValue--
+			want.ShortValue = ""
+			rows, err = q.ListConfigPage(ctx, tx, arg)
+			require.NoError(t, err)
+			require.Equal(t, []db.ListConfigPageRow{want}, rows)
+			for _, statement := range []string{
+				"INSERT INTO config (key, value, updated_at) VALUES (CAST(x'ffff' AS TEXT), '1', '2026-01-01T00:00:00Z')",
+				"INSERT INTO config (key, value, updated_at) VALUES (x'ffff', '1', '2026-01-01T00:00:00Z')", // no text
+			} {
+				withoutGuards(t, ctx, tx, rowGuards, statement)
+			}
+			rows, err = q.ListConfigPage(ctx, tx, db.ListConfigPageParams{First: "max_threads", PageSize: 5})
+			require.NoError(t, err)
+			require.Len(t, rows, 2)
+			require.Equal(t, []string{"max_threads", "\xff\xff"}, []string{rows[0].Key, rows[1].Key})
 		},
 		"ScanConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			scan := func(arg db.ScanConfigParams) (rows []db.ScanConfigRow) {

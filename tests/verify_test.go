@@ -3,6 +3,7 @@ package tests
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -253,4 +254,39 @@ func (s *verifySuite) TestAContextThatEndedStopsIt() {
 	_, err := reg.Verify(ctx)
 	s.Require().ErrorIs(err, context.Canceled)
 	s.Require().NotErrorIs(err, registry.ErrCorrupt)
+}
+
+func (s *verifySuite) TestItNeedsTheMemoryOfAValueNotOfAPageOfThem() {
+	const values, size = 64, 1 << 20
+	reg, err := s.tryOpen(s.file("large.db"))
+	s.Require().NoError(err)
+	defer reg.Close()
+	for i := range values {
+		_, err := reg.SetConfig(s.T().Context(), fmt.Sprint("large/", i), strings.Repeat("x", size))
+		s.Require().NoError(err)
+	}
+	alive := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := alive()
+	done, peaked := make(chan struct{}), make(chan uint64)
+	go func() {
+		for peak := uint64(0); ; peak = max(peak, alive()) {
+			select {
+			case <-done:
+				peaked <- peak
+				return
+			default:
+			}
+		}
+	}()
+	report, err := reg.Verify(s.T().Context())
+	close(done)
+	peak := <-peaked
+	s.Require().NoError(err, "%v", report.Problems)
+	s.Require().EqualValues(values, report.Config)
+	s.Require().Less(peak, before+values*size/2)
 }

@@ -4,87 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"runtime"
-	"slices"
-	"sync"
 	"time"
+
+	"github.com/mattn/go-sqlite3"
 
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
-
-// member is a write of a batch, and what became of it.
-type member struct {
-	write Write
-	ctx   context.Context // the test's, if nil
-	err   error
-	panic any
-}
-
-// insertion inserts a value.
-func insertion(value int) Write {
-	return Write{Change: func(conn *sql.Conn) error {
-		_, err := conn.ExecContext(context.Background(), "INSERT INTO t VALUES (?)", value)
-		return err
-	}}
-}
-
-// inOneBatch lets the members wait, in their order, until one transaction can take them all, and waits for their answers.
-func (s *queueSuite) inOneBatch(members ...*member) { s.inOneBatchWithin(patience, members...) }
-
-// inOneBatchWithin is inOneBatch where nobody waits longer than limit for the turn, or for a lock.
-func (s *queueSuite) inOneBatchWithin(limit time.Duration, members ...*member) {
-	s.queue.wait.Limit = limit
-	release := s.hold()
-	var group sync.WaitGroup
-	for i, m := range members {
-		if m.ctx == nil {
-			m.ctx = s.T().Context()
-		}
-		group.Go(func() {
-			defer func() { m.panic = recover() }()
-			m.err = s.queue.Do(m.ctx, m.write)
-		})
-		s.waiting(i + 1)
-	}
-	release()
-	group.Wait()
-}
-
-// waiting returns once n requests are in the line.
-func (s *queueSuite) waiting(n int) {
-	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
-		s.queue.mu.Lock()
-		length := len(s.queue.line)
-		s.queue.mu.Unlock()
-		if length == n {
-			return
-		}
-		s.Require().Less(time.Now(), deadline, "%d wait instead of %d", length, n)
-	}
-}
-
-// values are what was inserted, in order.
-func (s *queueSuite) values() (values []int) {
-	rows, err := s.readers.QueryContext(s.T().Context(), "SELECT a FROM t ORDER BY a")
-	s.Require().NoError(err)
-	defer rows.Close()
-	for rows.Next() {
-		var value int
-		s.Require().NoError(rows.Scan(&value))
-		values = append(values, value)
-	}
-	s.Require().NoError(rows.Err())
-	return values
-}
-
-func (s *queueSuite) exec(statement string) {
-	s.Require().NoError(s.queue.Do(s.T().Context(), Write{Change: func(conn *sql.Conn) error {
-		_, err := conn.ExecContext(context.Background(), statement)
-		return err
-	}}))
-	s.committed = nil
-}
 
 func (s *queueSuite) TestThoseThatWaitShareOneTransaction() {
 	var members []*member
@@ -185,6 +111,25 @@ func (s *queueSuite) TestACommitThatIsRefusedIsOneWritesFault() {
 	s.Require().True(sqlite.IsReferenced(orphan.err), "%v", orphan.err)
 	s.Require().NoError(last.err)
 	s.Require().Equal([]int{1, 2}, s.values())
+}
+
+// What the others meet at the commit, and would meet again, is not told to who was refused before.
+func (s *queueSuite) TestARefusalStaysOneWhateverTheOthersMeet() {
+	for name, shared := range map[string]error{
+		"unknown": sqlite.ErrCommitUnknown, "busy": sqlite3.Error{Code: sqlite3.ErrBusy},
+	} {
+		own := errors.New("own")
+		refused := &member{write: Write{
+			Check:  func(*sql.Conn) error { return own },
+			Change: func(*sql.Conn) error { s.Fail("it was refused"); return nil },
+		}}
+		first, meets := &member{write: insertion(1)}, &member{write: Write{Change: func(*sql.Conn) error { return shared }}}
+		s.inOneBatch(first, refused, meets)
+		s.Require().ErrorIs(first.err, shared, name)
+		s.Require().Same(own, refused.err, name)
+		s.Require().ErrorIs(meets.err, shared, name)
+	}
+	s.holds(0)
 }
 
 // A refusal was judged by what others of the batch had written. Where that is undone it is judged again.
@@ -305,58 +250,4 @@ func (s *queueSuite) TestAGoroutineThatEndsLeavesNobodyWithoutAnAnswer() {
 	s.Require().ErrorIs(ends.err, errAbandoned)
 	s.Require().NoError(last.err)
 	s.Require().NotContains(s.values(), 1)
-}
-
-func (s *queueSuite) TestSharedAndExclusiveWritesTakeTurns() {
-	s.queue.wait.Limit = patience
-	release := s.hold()
-	var mu sync.Mutex
-	var order []string
-	var group sync.WaitGroup
-	note := func(what string) { mu.Lock(); defer mu.Unlock(); order = append(order, what) }
-	n := 0
-	wait := func() { n++; s.waiting(n) }
-	for i := range 3 {
-		group.Go(func() {
-			s.NoError(s.queue.Do(s.T().Context(), Write{Change: func(conn *sql.Conn) error {
-				note("single")
-				return insertion(i).Change(conn)
-			}}))
-		})
-		wait()
-		group.Go(func() {
-			s.NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
-				note(fmt.Sprint("exclusive ", i))
-				return tx.Commit(context.Background())
-			}))
-		})
-		wait()
-	}
-	release()
-	group.Wait()
-	s.Require().Equal([]string{"single", "single", "single", "exclusive 0", "exclusive 1", "exclusive 2"}, order)
-}
-
-// Writers that never rest keep nobody from the turn.
-func (s *queueSuite) TestNobodyStarves() {
-	s.queue.wait.Limit = patience
-	ctx, cancel := context.WithCancel(s.T().Context())
-	var group sync.WaitGroup
-	for range 16 {
-		group.Go(func() {
-			for ctx.Err() == nil {
-				if err := s.queue.Do(ctx, inserting); err != nil && !errors.Is(err, context.Canceled) {
-					s.NoError(err)
-				}
-			}
-		})
-	}
-	for range 50 {
-		s.Require().NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
-			return tx.Commit(context.Background())
-		}))
-	}
-	cancel()
-	group.Wait()
-	s.Require().True(slices.IsSorted(s.committed))
 }

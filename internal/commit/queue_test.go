@@ -5,72 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
-
-	"github.com/stretchr/testify/suite"
 
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
-
-func TestQueue(t *testing.T) { suite.Run(t, &queueSuite{}) }
-
-type queueSuite struct {
-	suite.Suite
-	queue     *Queue
-	settings  sqlite.Settings
-	readers   *sql.DB
-	committed []int // how many rows there were each time that the queue said so
-}
-
-// patience is when a call that should have returned is taken for one that hangs.
-const patience = 20 * time.Second
-
-func (s *queueSuite) SetupTest() {
-	s.committed = nil
-	location, err := sqlite.Locate(filepath.Join(s.T().TempDir(), "a.db"))
-	s.Require().NoError(err)
-	s.settings = sqlite.Settings{Location: location}
-	wait := sqlite.Wait{Limit: 50 * time.Millisecond}
-	writer, err := sqlite.OpenWriter(s.T().Context(), s.settings, wait)
-	s.Require().NoError(err)
-	err = sqlite.UseWAL(s.T().Context(), writer, location, wait)
-	s.Require().NoError(err)
-	_, err = writer.ExecContext(s.T().Context(), "CREATE TABLE t (a)")
-	s.Require().NoError(err)
-	s.queue = NewQueue(writer, wait, func() { s.committed = append(s.committed, s.count()) })
-	s.readers = sqlite.OpenReaders(s.settings, wait).Pool()
-}
-
-func (s *queueSuite) TearDownTest() {
-	s.Require().NoError(s.readers.Close())
-	if s.queue != nil {
-		s.Require().NoError(s.queue.Close())
-	}
-}
-
-func insert(conn *sql.Conn) error {
-	_, err := conn.ExecContext(context.Background(), "INSERT INTO t VALUES (1)")
-	return err
-}
-
-var inserting = Write{Change: insert}
-
-func (s *queueSuite) count() (rows int) {
-	s.Require().NoError(s.readers.QueryRowContext(s.T().Context(), "SELECT count(*) FROM t").Scan(&rows))
-	return rows
-}
-
-// holds requires that n rows were committed, and that the queue takes another write.
-func (s *queueSuite) holds(n int) {
-	s.Require().Equal(n, s.count())
-	s.Require().NoError(s.queue.Do(s.T().Context(), inserting))
-	s.Require().Equal(n+1, s.count())
-}
 
 func (s *queueSuite) TestItSaysWhatWasCommittedOnceEverybodyCanReadIt() {
 	s.Require().NoError(s.queue.Do(s.T().Context(), inserting))
@@ -86,32 +27,6 @@ func (s *queueSuite) TestItSaysWhatWasCommittedOnceEverybodyCanReadIt() {
 		return fmt.Errorf("%w, as far as is known", sqlite.ErrCommitUnknown)
 	}), sqlite.ErrCommitUnknown)
 	s.Require().Equal([]int{1, 2, 3, 3}, s.committed, "it may have been")
-}
-
-func (s *queueSuite) wait(done <-chan struct{}) {
-	select {
-	case <-done:
-	case <-time.After(patience):
-		s.Require().FailNow("it hangs")
-	}
-}
-
-// hold takes the turn until release is called.
-func (s *queueSuite) hold() (release func()) {
-	taken, leave, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		s.NoError(s.queue.Exclusive(s.T().Context(), func(tx *sqlite.Tx) error {
-			close(taken)
-			<-leave
-			return tx.Commit(context.Background())
-		}))
-	}()
-	s.wait(taken)
-	return func() {
-		close(leave)
-		s.wait(done)
-	}
 }
 
 func (s *queueSuite) TestOneWriteAtATime() {
@@ -264,5 +179,26 @@ func (s *queueSuite) TestAWriteThatEndsItsTransactionIsNoSuccess() {
 		_, err := conn.ExecContext(context.Background(), "ROLLBACK")
 		return err
 	}}), sqlite.ErrGone)
+	s.holds(0)
+}
+
+// lateContext ends once a transaction has begun, for who asks: nobody is told.
+type lateContext struct {
+	context.Context
+	writer *sql.DB
+}
+
+func (c lateContext) Err() error {
+	if c.writer.Stats().InUse > 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// The moment up to which a write can be withdrawn is when its transaction has begun, for which it may have waited long.
+func (s *queueSuite) TestAContextThatEndedWhileTheTransactionBeganWithdrawsTheWrite() {
+	ctx := lateContext{s.T().Context(), s.queue.writer}
+	s.Require().ErrorIs(s.queue.Do(ctx, inserting), context.Canceled)
+	s.Require().ErrorIs(s.queue.DoBulk(ctx, insert), context.Canceled)
 	s.holds(0)
 }

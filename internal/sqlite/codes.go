@@ -1,7 +1,10 @@
 package sqlite
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"slices"
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
@@ -9,8 +12,13 @@ import (
 
 // IsSQLite reports whether err came from SQLite at all.
 func IsSQLite(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e)
+	_, ok := errors.AsType[sqlite3.Error](err)
+	return ok
+}
+
+// IsConnectionGone reports whether err says that database/sql gave the connection up.
+func IsConnectionGone(err error) bool {
+	return errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn)
 }
 
 // IsBusy reports whether err is SQLite's word that another connection holds a lock: waiting may help.
@@ -34,9 +42,9 @@ func IsNotAuthorized(err error) bool { return hasCode(err, sqlite3.ErrAuth) }
 // SystemError is the operating system's error behind err, which makes errors.Is(err, fs.ErrNotExist) hold, or nil. That there
 // is no room is ENOSPC, also where it is SQLite's own limit that was reached (max_page_count, 1 GiB in memory).
 func SystemError(err error) error {
-	var e sqlite3.Error
+	e, ok := errors.AsType[sqlite3.Error](err)
 	switch {
-	case !errors.As(err, &e):
+	case !ok:
 		return nil
 	case e.SystemErrno != 0:
 		return e.SystemErrno
@@ -53,34 +61,19 @@ func IsStatementError(err error) bool {
 }
 
 // IsRefusedByTrigger reports whether err says that a trigger raised an error: a guard's refusal, or a subsystem's own.
-func IsRefusedByTrigger(err error) bool {
-	e, ok := errors.AsType[sqlite3.Error](err)
-	return ok && e.ExtendedCode == sqlite3.ErrConstraintTrigger
-}
+func IsRefusedByTrigger(err error) bool { return hasExtendedCode(err, sqlite3.ErrConstraintTrigger) }
 
 // IsReferenced reports whether err says that a foreign key was violated.
-func IsReferenced(err error) bool {
-	e, ok := errors.AsType[sqlite3.Error](err)
-	return ok && e.ExtendedCode == sqlite3.ErrConstraintForeignKey
-}
+func IsReferenced(err error) bool { return hasExtendedCode(err, sqlite3.ErrConstraintForeignKey) }
 
 // IsRefusedCommit reports whether err says that a statement tried to commit what only Tx.Commit may.
-func IsRefusedCommit(err error) bool {
-	e, ok := errors.AsType[sqlite3.Error](err)
-	return ok && e.ExtendedCode == sqlite3.ErrConstraintCommitHook
-}
+func IsRefusedCommit(err error) bool { return hasExtendedCode(err, sqlite3.ErrConstraintCommitHook) }
 
 // needsRecovery reports whether err says that a read-only connection met a journal that only a writer can play back.
 func needsRecovery(err error) bool {
-	var e sqlite3.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.ExtendedCode {
-	case sqlite3.ErrReadonlyRollback, sqlite3.ErrReadonlyRecovery, sqlite3.ErrReadonly.Extend(5): // the last: CANTINIT
-		return true
-	}
-	return false
+	const cantInit = 5 // of SQLITE_READONLY; the driver has no name for it
+	return hasExtendedCode(err,
+		sqlite3.ErrReadonlyRollback, sqlite3.ErrReadonlyRecovery, sqlite3.ErrReadonly.Extend(cantInit))
 }
 
 // isInputOutput reports whether err says that the operating system failed a read, a write or a sync.
@@ -89,4 +82,9 @@ func isInputOutput(err error) bool { return hasCode(err, sqlite3.ErrIoErr) }
 func hasCode(err error, code sqlite3.ErrNo) bool {
 	e, ok := errors.AsType[sqlite3.Error](err)
 	return ok && e.Code == code
+}
+
+func hasExtendedCode(err error, codes ...sqlite3.ErrNoExtended) bool {
+	e, ok := errors.AsType[sqlite3.Error](err)
+	return ok && slices.Contains(codes, e.ExtendedCode)
 }

@@ -38,7 +38,6 @@ func (d *Direct) ExecContext(ctx context.Context, query string, args ...any) (re
 
 // QueryRowContext implements db.DBTX. Text or Int64 must follow; what the row gives is of no meaning.
 func (d *Direct) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	d.value = nil
 	named, err := namedValues(args)
 	if err != nil {
 		d.err = err

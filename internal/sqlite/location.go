@@ -84,8 +84,7 @@ func (l Location) template() (name string, remove func(), err error) {
 // createTemp makes an empty file that only its owner can read. Where it cannot, the error names the folder.
 func createTemp(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, ".stateregistry-*")
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return nil, &fs.PathError{Op: "create a file in", Path: dir, Err: path.Err}
 	}
 	return f, err

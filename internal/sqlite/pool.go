@@ -27,10 +27,10 @@ const stmtCacheSize = 128
 // encrypted entries of a usual registry.
 const pageCacheKiB = 8 << 10
 
-// pointReadCacheKiB is the same for one of the connections of point reads, the one that is used whenever it is free. With
+// roomyCacheKiB is the same for one of the connections that Readers keeps, the one that is used whenever it is free. With
 // 1,000,000 entries the index of their keys alone is 30 MiB, and random reads only keep it in memory if as much of the
 // values fits beside it. Many readers at once cost no multiple of it.
-const pointReadCacheKiB = 128 << 10
+const roomyCacheKiB = 128 << 10
 
 // journalSizeLimit is what a WAL that grew in one large transaction is cut back to, in bytes.
 const journalSizeLimit = 64 << 20

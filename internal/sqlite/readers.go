@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime"
@@ -19,7 +18,7 @@ type Readers struct {
 	connector *connector
 	pool      *sql.DB
 	wait      Wait
-	// A few connections for point reads, kept out of the pool, whose bookkeeping costs as much as a point read's own work.
+	// A few connections for Do, kept out of the pool, whose bookkeeping costs as much as a point read's own work.
 	free  chan struct{} // a token for each that is not in use, or not open yet
 	mu    sync.Mutex
 	roomy *sql.Conn   // the one that has a large page cache, which comes first where several are free; nil until it is open
@@ -58,7 +57,7 @@ func (r *Readers) Do(ctx context.Context, f func(*sql.Conn) error) error {
 			return err
 		}
 		err = f(conn)
-		if errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) { // database/sql gave it up
+		if IsConnectionGone(err) {
 			r.drop(conn)
 		} else {
 			r.put(conn)
@@ -150,7 +149,7 @@ func (r *Readers) open(ctx context.Context) (*sql.Conn, error) {
 		return conn, nil
 	}
 	err = asOurselves(conn, func() error {
-		_, err := conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA cache_size = -%d", pointReadCacheKiB))
+		_, err := conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA cache_size = -%d", roomyCacheKiB))
 		return err
 	})
 	if err != nil {

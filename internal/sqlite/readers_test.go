@@ -42,7 +42,7 @@ func (s *databaseSuite) TestReadersUseTheRoomyConnectionFirst() {
 	var roomy *sql.Conn
 	s.Require().NoError(readers.Do(s.T().Context(), func(c *sql.Conn) error {
 		roomy = c
-		s.Require().Equal(pointReadCacheKiB, cache(c))
+		s.Require().Equal(roomyCacheKiB, cache(c))
 		return readers.Do(s.T().Context(), func(c *sql.Conn) error { // comes back first, and is the one that was used last
 			s.Require().NotSame(roomy, c)
 			s.Require().Equal(pageCacheKiB, cache(c))
@@ -61,7 +61,7 @@ func (s *databaseSuite) TestReadersUseTheRoomyConnectionFirst() {
 	s.Require().NoError(readers.Do(s.T().Context(), func(c *sql.Conn) error { // the other one, which is open
 		s.Require().Equal(pageCacheKiB, cache(c))
 		return readers.Do(s.T().Context(), func(c *sql.Conn) error {
-			s.Require().Equal(pointReadCacheKiB, cache(c))
+			s.Require().Equal(roomyCacheKiB, cache(c))
 			return nil
 		})
 	}))
