@@ -30,6 +30,7 @@ type readCache struct {
 	mu       sync.Mutex       // held while somebody looks
 	observer *sqlite.Observer // nil until it is needed
 	moved    bool             // the observer noticed commits that no look took in yet
+	newest   db.Change        // the change of that revision, if it was in the log
 }
 
 // newReadCache is nil where the options ask for none.
@@ -128,7 +129,7 @@ func (c *readCache) take(look readcache.Look) error {
 		c.entries.Same(look)
 		return nil
 	}
-	keys, revision, all, err := c.changed(c.observer.Conn())
+	keys, newest, all, err := c.changed(c.observer.Conn())
 	if err != nil {
 		return err
 	}
@@ -144,37 +145,51 @@ func (c *readCache) take(look readcache.Look) error {
 	} else {
 		c.entries.Forget(look, keys)
 	}
-	c.moved = false
-	c.revision.Store(revision)
+	c.moved, c.newest = false, newest
+	c.revision.Store(newest.Revision)
 	return nil
 }
 
-// changed is which config keys changed since the last look, or all where the log does not say, and the revision up to which
+// changed is which config keys changed since the last look, or all where the log does not say, and the change up to which
 // it looked.
-func (c *readCache) changed(q db.DBTX) (keys []string, revision int64, all bool, err error) {
-	known := c.revision.Load()
-	if known < 0 {
-		revision, err = queries.GetRevision(background, q)
-		return nil, revision, true, err
-	}
-	rows, err := queries.ListChanges(background, q, db.ListChangesParams{After: known, MaxRows: maxForgotten + 1})
-	if err != nil {
-		return nil, 0, false, err
-	}
-	if len(rows) == 0 || len(rows) > maxForgotten {
-		newest, err := queries.GetRevision(background, q)
-		if len(rows) == 0 && newest >= known { // what is newer came after the list was read
-			return nil, known, false, err
-		}
+func (c *readCache) changed(q db.DBTX) (keys []string, newest db.Change, all bool, err error) {
+	known := c.newest
+	if c.revision.Load() < 0 {
+		newest, err = newestChange(q)
 		return nil, newest, true, err
 	}
-	for i, row := range rows {
-		if row.Revision != known+1+int64(i) { // compacted, or damaged
-			return nil, rows[len(rows)-1].Revision, true, nil
+	// It begins with the change that is known: where that is another one now, another file was restored into this one.
+	rows, err := queries.ListChanges(background, q, db.ListChangesParams{After: known.Revision - 1, MaxRows: maxForgotten + 2})
+	if err != nil {
+		return nil, db.Change{}, false, err
+	}
+	if known.Revision == 0 {
+		rows = append([]db.Change{known}, rows...)
+	}
+	if len(rows) == 0 || rows[0] != known || len(rows) > maxForgotten+1 {
+		newest, err = newestChange(q)
+		return nil, newest, true, err
+	}
+	for i, row := range rows[1:] {
+		if row.Revision != known.Revision+1+int64(i) { // damaged
+			return nil, rows[len(rows)-1], true, nil
 		}
 		if row.Subject == SubjectConfig {
 			keys = append(keys, row.Key)
 		}
 	}
-	return keys, rows[len(rows)-1].Revision, false, nil
+	return keys, rows[len(rows)-1], false, nil
+}
+
+// newestChange is the newest change; one that is compacted meanwhile has its revision only.
+func newestChange(q db.DBTX) (db.Change, error) {
+	revision, err := queries.GetRevision(background, q)
+	if err != nil || revision == 0 {
+		return db.Change{}, err
+	}
+	rows, err := queries.ListChanges(background, q, db.ListChangesParams{After: revision - 1, MaxRows: 1})
+	if err != nil || len(rows) == 0 || rows[0].Revision != revision {
+		return db.Change{Revision: revision}, err
+	}
+	return rows[0], nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/suite"
 
+	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/readcache"
 	"github.com/oxide-k/stateregistry/keyset"
 )
@@ -232,7 +233,7 @@ func (s *readCacheSuite) TestALogThatTellsTooLittleOrTooMuchMakesItForgetEveryth
 	s.Require().NotNil(limiting)
 
 	keep()
-	s.reg.reads.revision.Store(1 << 40) // as if an older file had been put in its place
+	s.reg.reads.newest = db.Change{Revision: 1 << 40} // as if an older file had been put in its place
 	change(1)
 	s.Require().Nil(s.reg.reads.entries.Peek("same"), "the newest revision is lower than the one that was known")
 }

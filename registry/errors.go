@@ -97,7 +97,8 @@ func failed(op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, known := errors.AsType[*Error](err); known {
+	// (An AEAD of the caller's may keep its keys in another registry, and so give this package's errors.)
+	if _, known := errors.AsType[*Error](err); known && !(errors.Is(err, keyset.ErrWrongKEK) && !errors.Is(err, ErrWrongKey)) {
 		return err
 	}
 	return &Error{Op: op, Key: key, Err: classify(err)}

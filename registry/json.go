@@ -25,6 +25,9 @@ func encode(value any, limit int) ([]byte, error) {
 	if !utf8.Valid(text) || hasEscapedReplacement(text) && holdsInvalidUTF8(reflect.ValueOf(value), 0) {
 		return nil, fmt.Errorf("%w: a string in it is not UTF-8", ErrEncode)
 	}
+	if bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxJSONDepth && !json.Valid(text) {
+		return nil, fmt.Errorf("%w: it is nested deeper than %d levels", ErrEncode, maxJSONDepth)
+	}
 	if len(text) > limit {
 		return nil, invalid("the value has %d bytes of JSON, at most %d are allowed", len(text), limit)
 	}
@@ -52,7 +55,7 @@ func hasEscapedReplacement(text []byte) bool {
 	}
 }
 
-// maxJSONDepth is deeper than any value that encoding/json takes: beyond 1,000 pointers it looks for cycles.
+// maxJSONDepth is the deepest that encoding/json decodes (maxNestingDepth in its scanner.go). It encodes deeper values.
 const maxJSONDepth = 10_000
 
 // holdsInvalidUTF8 reports whether a string in v, as the encoder reaches it, is not UTF-8: storing it would lose what was
@@ -81,12 +84,21 @@ func holdsInvalidUTF8(v reflect.Value, depth int) bool {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
-			if (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-" && holdsInvalidUTF8(v.Field(i), depth+1) {
+			if isEncoded(f) && holdsInvalidUTF8(v.Field(i), depth+1) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// isEncoded reports whether the encoder may reach a field: of those that are not exported it does embedded structs.
+func isEncoded(f reflect.StructField) bool {
+	embedded := f.Type
+	if embedded.Kind() == reflect.Pointer {
+		embedded = embedded.Elem()
+	}
+	return (f.IsExported() || f.Anonymous && embedded.Kind() == reflect.Struct) && f.Tag.Get("json") != "-"
 }
 
 // marshalsItself reports whether v, or a pointer to it, writes its own JSON.

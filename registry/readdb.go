@@ -17,32 +17,32 @@ func (r *Registry) ReadDB() db.DBTX { return readDB{r} }
 type readDB struct{ r *Registry }
 
 func (d readDB) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
-	err = d.run(ctx, func() error {
-		result, err = d.r.readers.Pool().ExecContext(ctx, query, args...)
+	err = d.run(ctx, func(q db.DBTX) error {
+		result, err = q.ExecContext(ctx, query, args...)
 		return err
 	})
 	return result, failed("exec", "", err)
 }
 
 func (d readDB) PrepareContext(ctx context.Context, query string) (stmt *sql.Stmt, err error) {
-	err = d.run(ctx, func() error {
-		stmt, err = d.r.readers.Pool().PrepareContext(ctx, query)
+	err = d.run(ctx, func(db.DBTX) error {
+		stmt, err = d.r.readers.Pool().PrepareContext(ctx, query) // it outlives the call, and takes a connection for each
 		return err
 	})
 	return stmt, failed("prepare", "", err)
 }
 
 func (d readDB) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
-	err = d.run(ctx, func() error {
-		rows, err = d.r.readers.Pool().QueryContext(ctx, query, args...)
+	err = d.run(ctx, func(q db.DBTX) error {
+		rows, err = q.QueryContext(ctx, query, args...)
 		return err
 	})
 	return rows, failed("query", "", err)
 }
 
 func (d readDB) QueryRowContext(ctx context.Context, query string, args ...any) (row *sql.Row) {
-	err := d.run(ctx, func() error {
-		row = d.r.readers.Pool().QueryRowContext(ctx, query, args...)
+	err := d.run(ctx, func(q db.DBTX) error {
+		row = q.QueryRowContext(ctx, query, args...)
 		return row.Err()
 	})
 	if err != nil {
@@ -51,10 +51,10 @@ func (d readDB) QueryRowContext(ctx context.Context, query string, args ...any) 
 	return row
 }
 
-func (d readDB) run(ctx context.Context, try func() error) error {
+func (d readDB) run(ctx context.Context, try func(db.DBTX) error) error {
 	if err := d.r.enter(ctx); err != nil {
 		return err
 	}
 	defer d.r.leave()
-	return d.r.wait.Retry(ctx, try)
+	return d.r.wait.Retry(ctx, func() error { return d.r.readers.Lend(ctx, try) })
 }

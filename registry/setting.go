@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"unicode/utf8"
 )
 
 // Setting is a config key with its Go type, its default and what is valid: what a subsystem's configuration is made of,
@@ -236,7 +237,8 @@ func asStored[T any](value T) (T, error) {
 	switch t := reflect.TypeFor[T](); t.Kind() {
 	case reflect.Bool, reflect.String, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		if !marshalsItself(reflect.ValueOf(&value).Elem()) {
+		v := reflect.ValueOf(&value).Elem()
+		if !marshalsItself(v) && (v.Kind() != reflect.String || utf8.ValidString(v.String())) {
 			return value, nil // it is the same, without the work
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 
 	"github.com/oxide-k/stateregistry/db"
 )
@@ -56,6 +57,9 @@ func (w *staleWalk) next(ctx context.Context, q db.DBTX) ([]staleEntry, error) {
 					continue // deleted meanwhile
 				} else if err != nil {
 					return nil, err
+				}
+				if strings.HasPrefix(text, w.marker) { // rewritten meanwhile: another form of it would be a change of it
+					continue
 				}
 			}
 			page = append(page, staleEntry{key: row.Key, text: text})

@@ -79,7 +79,8 @@ func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *T
 	if r.queue == nil {
 		return failed("update", "", ErrReadOnly)
 	}
-	var own error // f's
+	defer r.reads.committed() // f may have read what others committed, whatever became of it
+	var own error             // f's
 	err := r.queue.Exclusive(ctx, func(stx *sqlite.Tx) error {
 		tx, end := r.newTx(ctx, stx, r.ring(), true)
 		defer end()
@@ -89,9 +90,6 @@ func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *T
 		tx.finish()
 		return stx.Commit(ctx)
 	})
-	if err != nil {
-		r.reads.committed() // f may have read what others committed
-	}
 	if own != nil {
 		return own
 	}

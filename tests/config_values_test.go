@@ -141,6 +141,10 @@ func (b babbling) MarshalJSON() ([]byte, error) { return []byte(b), nil }
 type ring struct{ Next *ring }
 
 func (s *valueSuite) TestValueWithoutJSONIsRefusedAndNothingIsWritten() {
+	deep := any(1)
+	for range 10_001 {
+		deep = []any{deep}
+	}
 	cycle := &ring{}
 	cycle.Next = cycle
 	loop := map[string]any{}
@@ -168,6 +172,7 @@ func (s *valueSuite) TestValueWithoutJSONIsRefusedAndNothingIsWritten() {
 		"half a rune":            "\xe2\x82",
 		"surrogate in UTF-8":     "\xed\xa0\x80",
 		"key, no UTF-8":          map[string]int{"\xc3\x28": 1},
+		"deeper than JSON reads": deep,
 		"no UTF-8 after a slash": `\` + "\xff",
 		"no UTF-8 after U+FFFD":  `\ufffd` + "\ufffd\xff",
 	} {
@@ -234,4 +239,31 @@ func (s *valueSuite) TestLargestValueBindsWritesOnly() {
 	got, err := registry.Get[string](ctx, s.reg, "long")
 	s.Require().NoError(err)
 	s.Require().Equal(long, got)
+}
+
+// What encoding/json leaves out of a value does not make a string in it suspicious.
+type leftOut string
+
+func (s *valueSuite) TestReplacementEscapesBesideWhatIsLeftOut() {
+	value := struct {
+		leftOut
+		Raw json.RawMessage
+	}{"\xff", json.RawMessage(`"\ufffd"`)}
+	_, err := s.reg.SetConfig(s.T().Context(), "v", value)
+	s.Require().NoError(err)
+}
+
+// The deepest that can be read back is stored; what looks deep and is not, too.
+func (s *valueSuite) TestTheDeepestValue() {
+	deep := any("[{")
+	for range 10_000 {
+		deep = []any{deep}
+	}
+	for name, value := range map[string]any{"deep": deep, "brackets in a string": strings.Repeat("[", 20_000)} {
+		_, err := s.reg.SetConfig(s.T().Context(), "v", value)
+		s.Require().NoError(err, name)
+		got, err := registry.Get[any](s.T().Context(), s.reg, "v")
+		s.Require().NoError(err, name)
+		s.Require().Equal(value, got, name)
+	}
 }

@@ -286,3 +286,11 @@ func (s *settingSuite) TestItJoinsATransaction() {
 		}))
 	}
 }
+
+func (s *settingSuite) TestADefaultHasAJSONForm() {
+	ctx := s.T().Context()
+	_, err := registry.Setting[string]{Name: "none", Default: "a\xffb"}.Get(ctx, s.reg)
+	s.Require().ErrorIs(err, registry.ErrEncode)
+	_, err = registry.Setting[[1]string]{Name: "none", Default: [1]string{"a\xffb"}}.Get(ctx, s.reg)
+	s.Require().ErrorIs(err, registry.ErrEncode)
+}

@@ -289,13 +289,16 @@ func (s *triggerSuite) TestOthersWritesCompactTheLogToo() {
 // Somebody's trigger on a table of the registry is against the rules, and found by Verify and the next Open. Until then no
 // write that it swallows is acknowledged.
 func (s *triggerSuite) TestAWriteThatATriggerSwallowsIsNotAcknowledged() {
+	if s.mode.memory {
+		s.T().Skip("no stranger gets at it")
+	}
 	ctx := s.T().Context()
-	reg, _ := s.planted()
+	reg, path := s.planted()
 	defer func() { s.Require().NoError(reg.Close()) }()
 	before, err := reg.Revision(ctx)
 	s.Require().NoError(err)
-	s.Require().NoError(s.exec(reg, `CREATE TRIGGER stranger BEFORE INSERT ON config WHEN NEW.key GLOB 'lost*' BEGIN
-		SELECT RAISE(IGNORE); END`))
+	sqliteExec(s.T(), path, `CREATE TRIGGER stranger BEFORE INSERT ON config WHEN NEW.key GLOB 'lost*' BEGIN
+		SELECT RAISE(IGNORE); END`)
 	_, err = reg.SetConfig(ctx, "lost", 1)
 	s.Require().ErrorIs(err, registry.ErrCorrupt)
 	err = reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {

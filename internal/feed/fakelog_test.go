@@ -16,8 +16,9 @@ type fakeLog struct {
 	errs    []error // what the next looks meet
 	opened  int
 	closed  int
-	looks   int // at its bounds
-	reads   int // of its changes
+	looks   int           // at its bounds
+	reads   int           // of its changes
+	closing chan struct{} // Close waits for it, if there is one
 }
 
 func (l *fakeLog) open(context.Context) (Log, error) {
@@ -28,6 +29,9 @@ func (l *fakeLog) open(context.Context) (Log, error) {
 }
 
 func (l *fakeLog) Close() error {
+	if l.closing != nil {
+		<-l.closing
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed++

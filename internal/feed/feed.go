@@ -33,6 +33,7 @@ type Feed struct {
 
 	mu       sync.Mutex // held while the watchers' number changes
 	watchers int
+	leaving  sync.WaitGroup // those who end a tail that is no longer current
 }
 
 // New is a feed without watchers. It opens a log when the first one joins, asks it for the commits of others once in an
@@ -76,6 +77,7 @@ func (f *Feed) Close() {
 	if t != nil {
 		t.end()
 	}
+	f.leaving.Wait() // for what somebody else ends
 }
 
 // Watcher is one of those who watch. It is not safe for concurrent use.
@@ -91,10 +93,13 @@ func (w *Watcher) Leave() {
 	f.watchers--
 	var t *tail
 	if f.watchers == 0 {
-		t = f.current.Swap(nil)
+		if t = f.current.Swap(nil); t != nil {
+			f.leaving.Add(1)
+		}
 	}
 	f.mu.Unlock()
 	if t != nil {
+		defer f.leaving.Done()
 		t.end()
 	}
 }

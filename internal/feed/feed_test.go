@@ -2,6 +2,7 @@ package feed
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -273,4 +274,28 @@ func (s *feedSuite) TestClosing() {
 	_, err := feed.Join()
 	s.Require().ErrorIs(err, ErrClosed)
 	feed.Committed()
+}
+
+// Whoever closes the database next must be the last who has it open: also where the last watcher is just leaving.
+func (s *feedSuite) TestCloseWaitsForWhoIsLeaving() {
+	s.log.closing = make(chan struct{})
+	w, err := s.feed.Join()
+	s.Require().NoError(err)
+	s.reaches(w, 0)
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		w.Leave()
+	}()
+	for s.feed.current.Load() != nil {
+		runtime.Gosched()
+	}
+	go func() {
+		<-s.feed.closed
+		close(s.log.closing)
+	}()
+	s.feed.Close()
+	s.log.do(func() { s.Require().Equal(1, s.log.closed) })
+	s.wait(left)
+	s.feed = nil
 }

@@ -3,6 +3,8 @@ package migrate
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	"github.com/oxide-k/stateregistry/internal/sqlite"
@@ -65,6 +67,18 @@ func buildCore() (core, error) {
 	c.versions[0] = c.versions[set.Migrations[0].Number]
 	return c, nil
 }
+
+// Tables are the core's, in lowercase.
+func Tables() ([]string, error) {
+	c, err := loadCore()
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(c.versions[c.last].tables)), nil
+}
+
+// Ledger is the table that says which migrations were applied.
+const Ledger = "migrations"
 
 // owns reports whether the newest schema has a core table of that name.
 func (c core) owns(table string) bool {

@@ -14,9 +14,10 @@ import (
 // conn is the driver's connection, and knows of the Tx that is on it.
 type conn struct {
 	*sqlite3.SQLiteConn
-	state   atomic.Int32
-	reading atomic.Bool  // the Tx is BeginRead's
-	asking  atomic.Int32 // whose statements are compiled
+	settings Settings
+	state    atomic.Int32
+	reading  atomic.Bool  // the Tx is BeginRead's
+	asking   atomic.Int32 // whose statements are compiled
 }
 
 // The states of a conn.
@@ -43,8 +44,8 @@ var (
 // ROLLBACK), or its context interrupts it. What follows it, in the same text or from a prepared statement, would be
 // committed by itself, so the first hook turns each commit that is not Tx.Commit's into a rollback. The second notices
 // that the transaction ended, which the connection alone does not show where the same text began another.
-func newConn(raw *sqlite3.SQLiteConn) *conn {
-	c := &conn{SQLiteConn: raw}
+func newConn(raw *sqlite3.SQLiteConn, s Settings) *conn {
+	c := &conn{SQLiteConn: raw, settings: s}
 	raw.RegisterCommitHook(func() int {
 		switch c.state.Load() {
 		case standing, over:
@@ -58,7 +59,8 @@ func newConn(raw *sqlite3.SQLiteConn) *conn {
 }
 
 // Forbidden says what IsNotAuthorized is about.
-const Forbidden = "transactions, attached databases, temporary objects and settings (PRAGMA) are not for statements to change"
+const Forbidden = "transactions, attached databases, temporary objects, settings (PRAGMA) and the registry's own schema " +
+	"are not for statements to change"
 
 // authorize is asked about each statement that is compiled. What would outlast the statement on its connection, which
 // serves others next, is refused: a temporary table with the name of a table of the file takes its place in every later
@@ -83,10 +85,25 @@ func (c *conn) authorize(action int, name, value, database string) int {
 	case sqlite3.SQLITE_SAVEPOINT:
 		refused = asking == migration
 	}
-	if refused {
+	if refused || asking == anybody && c.isGuarded(action, name, value) {
 		return sqlite3.SQLITE_DENY
 	}
 	return sqlite3.SQLITE_OK
+}
+
+// isGuarded reports whether an action would leave a registry that does not open any more, or a trigger that acts in its name.
+// (Migrations may do so, and are looked at when they have run.)
+func (c *conn) isGuarded(action int, name, value string) bool {
+	switch action {
+	case sqlite3.SQLITE_CREATE_TRIGGER, sqlite3.SQLITE_DROP_TRIGGER, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_DROP_INDEX,
+		sqlite3.SQLITE_ALTER_TABLE:
+		return slices.Contains(c.settings.Guarded, strings.ToLower(value))
+	case sqlite3.SQLITE_DROP_TABLE:
+		return slices.Contains(c.settings.Guarded, strings.ToLower(name))
+	case sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE:
+		return c.settings.Ledger != "" && strings.EqualFold(name, c.settings.Ledger)
+	}
+	return false
 }
 
 // harmlessPragmas take a value that is no setting, or one that ends with the transaction.

@@ -18,6 +18,10 @@ type Settings struct {
 	Location Location
 	// RelaxedSync syncs at checkpoints only (synchronous=NORMAL): a power loss can take the newest commits back.
 	RelaxedSync bool
+	// Guarded are the tables whose schema callers' statements must leave as it is, and Ledger one whose rows they must, too
+	// (IsNotAuthorized).
+	Guarded []string
+	Ledger  string
 }
 
 // stmtCacheSize is more than the registry's own statements; a subsystem's share the rest.
@@ -163,13 +167,14 @@ func (s Settings) params() url.Values {
 }
 
 func (s Settings) connector(params url.Values, pragmas ...string) *connector {
-	return &connector{dsn: s.Location.uri(params), pragmas: append(pragmas, "PRAGMA trusted_schema = OFF")}
+	return &connector{settings: s, dsn: s.Location.uri(params), pragmas: append(pragmas, "PRAGMA trusted_schema = OFF")}
 }
 
 // connector opens connections without a driver name in database/sql's global table.
 type connector struct {
-	dsn     string
-	pragmas []string // run on each new connection: through a pool they would reach only one
+	settings Settings
+	dsn      string
+	pragmas  []string // run on each new connection: through a pool they would reach only one
 }
 
 func (c *connector) Connect(context.Context) (driver.Conn, error) {
@@ -177,7 +182,7 @@ func (c *connector) Connect(context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(raw.(*sqlite3.SQLiteConn)), nil
+	return newConn(raw.(*sqlite3.SQLiteConn), c.settings), nil
 }
 
 func (c *connector) Driver() driver.Driver {

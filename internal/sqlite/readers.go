@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/oxide-k/stateregistry/db"
 )
 
 // ErrNoConnection is what a reader gets where all connections stayed in use for as long as it may wait.
@@ -16,9 +18,10 @@ var ErrNoConnection = errors.New("all connections are in use")
 // Readers are the connections that read, and cannot write. They are safe for concurrent use.
 type Readers struct {
 	connector *connector
-	pool      *sql.DB
+	pool      *sql.DB // of snapshots and of others' statements
 	wait      Wait
-	// A few connections for Do, kept out of the pool, whose bookkeeping costs as much as a point read's own work.
+	// A few connections for Do, taken out of a pool of their own, whose bookkeeping costs as much as a point read's own work.
+	kept  *sql.DB
 	free  chan struct{} // a token for each that is not in use, or not open yet
 	mu    sync.Mutex
 	roomy *sql.Conn   // the one that has a large page cache, which comes first where several are free; nil until it is open
@@ -35,12 +38,13 @@ func OpenReaders(s Settings, w Wait) *Readers {
 	params := s.params()
 	params.Set("mode", "ro")
 	connector := s.connector(params)
-	pool := sql.OpenDB(connector)
-	kept := max(4, 2*runtime.GOMAXPROCS(0))
-	pool.SetMaxOpenConns(kept + maxReaders)
-	pool.SetMaxIdleConns(kept)
-	r := &Readers{connector: connector, pool: pool, wait: w, free: make(chan struct{}, kept)}
-	for range kept {
+	few := max(4, 2*runtime.GOMAXPROCS(0))
+	r := &Readers{
+		connector: connector, pool: sql.OpenDB(connector), wait: w, kept: sql.OpenDB(connector), free: make(chan struct{}, few),
+	}
+	r.pool.SetMaxOpenConns(maxReaders)
+	r.pool.SetMaxIdleConns(few)
+	for range few {
 		r.free <- struct{}{}
 	}
 	return r
@@ -48,6 +52,20 @@ func OpenReaders(s Settings, w Wait) *Readers {
 
 // Pool is the pool itself, for snapshots and for statements of others.
 func (r *Readers) Pool() *sql.DB { return r.pool }
+
+// Lend calls f with what runs a statement of others: the pool, or, where all its connections are in use, the one that is free
+// next, for which it waits as for a lock. The rows that f leaves open keep the connection.
+func (r *Readers) Lend(ctx context.Context, f func(db.DBTX) error) error {
+	if stats := r.pool.Stats(); stats.InUse < stats.MaxOpenConnections {
+		return f(r.pool)
+	}
+	conn, err := lend(ctx, r.pool, r.wait)
+	if err != nil {
+		return err
+	}
+	defer func() { go conn.Close() }() // it waits for the rows
+	return f(conn)
+}
 
 // Do runs f on a connection outside of a transaction, again where a lock was in the way. f must leave nothing open.
 func (r *Readers) Do(ctx context.Context, f func(*sql.Conn) error) error {
@@ -75,7 +93,7 @@ func (r *Readers) Close() error {
 	if r.roomy != nil {
 		_ = r.roomy.Close()
 	}
-	return r.pool.Close()
+	return errors.Join(r.kept.Close(), r.pool.Close())
 }
 
 func (r *Readers) take(ctx context.Context) (*sql.Conn, error) {
@@ -133,9 +151,9 @@ func (r *Readers) drop(conn *sql.Conn) {
 	_ = conn.Close()
 }
 
-// open takes a connection out of the pool, for as long as it works.
+// open takes a connection out of its pool, for as long as it works.
 func (r *Readers) open(ctx context.Context) (*sql.Conn, error) {
-	conn, err := lend(ctx, r.pool, r.wait)
+	conn, err := lend(ctx, r.kept, r.wait)
 	if err != nil {
 		return nil, err
 	}

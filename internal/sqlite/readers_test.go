@@ -5,8 +5,11 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
+
+	"github.com/oxide-k/stateregistry/db"
 )
 
 func (s *databaseSuite) openReaders(w Wait) *Readers {
@@ -80,16 +83,66 @@ func (s *databaseSuite) TestReadersDoNotWaitForEverForAConnection() {
 		held = append(held, tx)
 	}
 	s.Require().GreaterOrEqual(len(held), 16)
-	nothing := func(*sql.Conn) error { return nil }
-	s.Require().ErrorIs(readers.Do(s.T().Context(), nothing), ErrNoConnection)
+	lent := func(q db.DBTX) error { return q.QueryRowContext(s.T().Context(), "SELECT 1").Scan(new(int)) }
+	s.Require().ErrorIs(readers.Lend(s.T().Context(), lent), ErrNoConnection)
 	ctx, cancel := context.WithCancel(s.T().Context())
 	cancel()
-	s.Require().ErrorIs(readers.Do(ctx, nothing), context.Canceled)
+	s.Require().ErrorIs(readers.Lend(ctx, lent), context.Canceled)
+	s.Require().NoError(readers.Do(s.T().Context(), func(*sql.Conn) error { return nil }), "it has connections of its own")
 	for _, tx := range held {
 		tx.Rollback()
 		tx.Release()
 	}
-	s.Require().NoError(readers.Do(s.T().Context(), nothing))
+	s.Require().NoError(readers.Lend(s.T().Context(), lent))
+}
+
+func (s *databaseSuite) TestReadersThatHoldAllOfTheirOwnConnectionsAreWaitedFor() {
+	readers := s.openReaders(Wait{Limit: time.Millisecond})
+	depth := 0
+	var all func(*sql.Conn) error
+	all = func(*sql.Conn) error {
+		depth++
+		return readers.Do(s.T().Context(), all)
+	}
+	s.Require().ErrorIs(readers.Do(s.T().Context(), all), ErrNoConnection)
+	s.Require().GreaterOrEqual(depth, 4)
+	ctx, cancel := context.WithCancel(s.T().Context())
+	s.Require().ErrorIs(readers.Do(s.T().Context(), func(*sql.Conn) error {
+		cancel()
+		return readers.Do(ctx, all)
+	}), context.Canceled)
+	s.Require().NoError(readers.Do(s.T().Context(), func(*sql.Conn) error { return nil }))
+}
+
+// The one that was waited for goes back once its rows are closed, and not before.
+func (s *databaseSuite) TestALentConnectionComesBackWithItsRows() {
+	readers := s.openReaders(Wait{Limit: 10 * time.Second})
+	readers.pool.SetMaxOpenConns(1)
+	query := func() (rows *sql.Rows, err error) {
+		err = readers.Lend(s.T().Context(), func(q db.DBTX) error {
+			rows, err = q.QueryContext(s.T().Context(), "SELECT 1 UNION SELECT 2")
+			return err
+		})
+		return rows, err
+	}
+	rows, err := query()
+	s.Require().NoError(err)
+	for range 5 {
+		second, waited := make(chan *sql.Rows), readers.pool.Stats().WaitCount
+		go func() {
+			rows, err := query()
+			s.NoError(err)
+			second <- rows
+		}()
+		for readers.pool.Stats().WaitCount == waited {
+			runtime.Gosched()
+		}
+		s.Require().True(rows.Next())
+		s.Require().NoError(rows.Close())
+		rows = <-second
+		s.Require().True(rows.Next())
+	}
+	s.Require().NoError(rows.Close())
 }
 
 func (s *databaseSuite) TestReadersServeManyAtOnce() {
