@@ -19,7 +19,7 @@ func cached(ctx context.Context, r Reader, key string) *readcache.Entry {
 }
 
 // getCached is getConfig with a cache. The arguments were checked.
-func (a access) getCached(ctx context.Context, c *readCache, key string, dst any) error {
+func (a *access) getCached(ctx context.Context, c *readCache, key string, dst any) error {
 	e, err := c.entry(ctx, key)
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func (a access) getCached(ctx context.Context, c *readCache, key string, dst any
 }
 
 // fill reads an entry from the database, and has it kept.
-func (a access) fill(ctx context.Context, c *readCache, key string) (*readcache.Entry, error) {
+func (a *access) fill(ctx context.Context, c *readCache, key string) (*readcache.Entry, error) {
 	fill := c.entries.Fill(key)
 	defer fill.End()
 	json, found, err := a.readConfig(ctx, key)

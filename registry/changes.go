@@ -30,18 +30,18 @@ const (
 type Change struct {
 	Revision int64
 	Subject  string // SubjectConfig, SubjectModule, or a subsystem's own
-	Key      string // the config key or module id
+	Key      string // the config key, the module id, or what a subsystem logged
 	Op       Op
 	At       time.Time // in UTC, as the writer says; zero where it wrote no readable time
 }
 
-// Changes implements [Reader].
-func (a access) Changes(ctx context.Context, after int64, limit int) ([]Change, error) {
+// Changes returns changes with a revision above after: see [Reader].
+func (a *access) Changes(ctx context.Context, after int64, limit int) ([]Change, error) {
 	changes, err := a.changes(ctx, after, limit)
 	return changes, failed("list changes", "", err)
 }
 
-func (a access) changes(ctx context.Context, after int64, limit int) ([]Change, error) {
+func (a *access) changes(ctx context.Context, after int64, limit int) ([]Change, error) {
 	if after < 0 {
 		return nil, invalid("revision %d", after)
 	}
@@ -88,8 +88,8 @@ func newChanges(rows []db.Change) []Change {
 	return changes
 }
 
-// Revision implements [Reader].
-func (a access) Revision(ctx context.Context) (int64, error) {
+// Revision is the newest committed revision: see [Reader].
+func (a *access) Revision(ctx context.Context) (int64, error) {
 	var revision int64
 	err := a.read(ctx, func(q *sql.Conn) (err error) {
 		revision, err = queries.GetRevision(background, q)

@@ -63,12 +63,12 @@ func (e ConfigEntry) decode(dst any) error {
 	return decode(json, dst)
 }
 
-// GetConfig implements [Reader].
-func (a access) GetConfig(ctx context.Context, key string, dst any) error {
+// GetConfig decodes a value into dst, or gives ErrConfigNotFound: see [Reader].
+func (a *access) GetConfig(ctx context.Context, key string, dst any) error {
 	return failed("get config", key, a.getConfig(ctx, key, dst))
 }
 
-func (a access) getConfig(ctx context.Context, key string, dst any) error {
+func (a *access) getConfig(ctx context.Context, key string, dst any) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (a access) getConfig(ctx context.Context, key string, dst any) error {
 }
 
 // readConfig is the JSON that the database holds for a key, if there is any.
-func (a access) readConfig(ctx context.Context, key string) (json []byte, found bool, err error) {
+func (a *access) readConfig(ctx context.Context, key string) (json []byte, found bool, err error) {
 	err = a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
 		var text string
 		err := a.read(ctx, func(q *sql.Conn) (err error) {
@@ -110,13 +110,13 @@ func (a access) readConfig(ctx context.Context, key string) (json []byte, found 
 	return json, found, err
 }
 
-// GetConfigEntry implements [Reader].
-func (a access) GetConfigEntry(ctx context.Context, key string) (ConfigEntry, error) {
+// GetConfigEntry returns an entry with its revision and time, or ErrConfigNotFound: see [Reader].
+func (a *access) GetConfigEntry(ctx context.Context, key string) (ConfigEntry, error) {
 	entry, err := a.getConfigEntry(ctx, key)
 	return entry, failed("get config", key, err)
 }
 
-func (a access) getConfigEntry(ctx context.Context, key string) (ConfigEntry, error) {
+func (a *access) getConfigEntry(ctx context.Context, key string) (ConfigEntry, error) {
 	if err := checkKey(key); err != nil {
 		return ConfigEntry{}, err
 	}
@@ -135,13 +135,13 @@ func (a access) getConfigEntry(ctx context.Context, key string) (ConfigEntry, er
 	return entry, nil
 }
 
-// ListConfig implements [Reader].
-func (a access) ListConfig(ctx context.Context, prefix string) ([]ConfigEntry, error) {
+// ListConfig returns the entries whose key starts with prefix, by key: see [Reader].
+func (a *access) ListConfig(ctx context.Context, prefix string) ([]ConfigEntry, error) {
 	entries, err := a.listConfig(ctx, prefix)
 	return entries, failed("list config", prefix, err)
 }
 
-func (a access) listConfig(ctx context.Context, prefix string) ([]ConfigEntry, error) {
+func (a *access) listConfig(ctx context.Context, prefix string) ([]ConfigEntry, error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, err
 	}
@@ -174,13 +174,13 @@ func endOf(prefix string) string { return prefix + "\xff" }
 // keyAfter is the next key that there can be.
 func keyAfter(key string) string { return key + "\x00" }
 
-// SetConfig implements [Writer].
-func (a access) SetConfig(ctx context.Context, key string, value any, opts ...WriteOption) (int64, error) {
+// SetConfig stores value as JSON, and returns the revision of that: see [Writer].
+func (a *access) SetConfig(ctx context.Context, key string, value any, opts ...WriteOption) (int64, error) {
 	revision, err := a.setConfig(ctx, key, value, opts)
 	return revision, failed("set config", key, err)
 }
 
-func (a access) setConfig(ctx context.Context, key string, value any, opts []WriteOption) (revision int64, err error) {
+func (a *access) setConfig(ctx context.Context, key string, value any, opts []WriteOption) (revision int64, err error) {
 	if err := checkKey(key); err != nil {
 		return 0, err
 	}
@@ -218,8 +218,8 @@ func (a access) setConfig(ctx context.Context, key string, value any, opts []Wri
 	return revisionOf(revision, err)
 }
 
-// DeleteConfig implements [Writer].
-func (a access) DeleteConfig(ctx context.Context, key string, opts ...WriteOption) (bool, error) {
+// DeleteConfig removes an entry, and reports whether there was one: see [Writer].
+func (a *access) DeleteConfig(ctx context.Context, key string, opts ...WriteOption) (bool, error) {
 	allowed := func(q *sql.Conn) error { return checkEncrypted(q, a.secrets().keyed) }
 	deleted, err := a.deleteRow(
 		ctx, "delete config", key, checkKey, opts, queries.GetConfigRevision, allowed, queries.DeleteConfig,

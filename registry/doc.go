@@ -36,12 +36,12 @@
 // The database is SQLite in WAL mode, synced at every commit: a write that returned without an error survives a crash and
 // a power loss ([WithDurability] trades that away). Any number of processes may have it open. oxide-k's databases open as
 // they are. Next to the file FILE lie FILE-wal and FILE-shm while it is open; [Registry.Backup] makes a copy that is
-// complete, copying the file alone does not.
+// complete, copying the file alone does not, and says how to restore one. Never replace or move a file that is open.
 //
 // SQLite keeps pages of the file in memory as they are used, outside of Go's heap: 128 MiB at most for the connection that
 // reads first, and 8 MiB for each other one. Of those there are the one that writes, as many more as reads ran at the same
-// time (up to twice GOMAXPROCS, at least 4), one for each View and each statement of ReadDB that is running, one for
-// watches, and one for a read cache.
+// time (up to twice GOMAXPROCS, at least 4), one for each View and each open rows of ReadDB (256 at most), one for watches,
+// and one for a read cache.
 //
 // # Encryption
 //

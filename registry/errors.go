@@ -35,7 +35,8 @@ var (
 	ErrWrongKey = errors.New("wrong key")
 	// ErrEncrypted: the registry is encrypted, and was opened without a key; or it is encrypted already.
 	ErrEncrypted = errors.New("it is encrypted")
-	// ErrNotEncrypted: the registry is not encrypted, and holds config entries: Encrypt is how to make it so.
+	// ErrNotEncrypted: the registry is not encrypted, and something was asked for that only an encrypted one has. Encrypt is
+	// how to make it so.
 	ErrNotEncrypted = errors.New("it is not encrypted")
 	// ErrTampered: what is stored is not what this registry encrypted for this key. It can be overwritten and deleted.
 	ErrTampered = errors.New("encrypted value was tampered with")
@@ -47,8 +48,8 @@ var (
 	// ErrTxDone: the transaction's callback has returned, or the transaction was ended before: by SQL, or by SQLite.
 	ErrTxDone = errors.New("transaction is over")
 	// ErrBusy: other writes of this process, the locks of another, or readers that held all connections took longer than
-	// WithLockTimeout. Nothing was written. A write from inside an Update that bypasses its Tx, with another context, ends
-	// so too.
+	// WithLockTimeout. Nothing was written (Encrypt says of itself what was). A write from inside an Update that bypasses its
+	// Tx, with another context, ends so too.
 	ErrBusy = errors.New("registry is busy")
 	// ErrReadOnly: the registry, its file or the transaction cannot write.
 	ErrReadOnly = errors.New("read-only")
@@ -76,13 +77,16 @@ type Error struct {
 	Err      error  // why: wraps one of the sentinels, the context's error or the driver's
 }
 
+// maxShownKey is how much of a key a message has, in characters: all of one that there can be.
+const maxShownKey = MaxKey
+
 // Error never holds a config value.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("registry: ")
 	b.WriteString(e.Op)
 	if e.Key != "" {
-		fmt.Fprintf(&b, " %q", e.Key)
+		fmt.Fprintf(&b, " %.*q", maxShownKey, e.Key)
 	}
 	b.WriteString(": ")
 	b.WriteString(e.Err.Error())
@@ -102,6 +106,14 @@ func failed(op, key string, err error) error {
 		return err
 	}
 	return &Error{Op: op, Key: key, Err: classify(err)}
+}
+
+// why is what an error of this package says beside the operation, which is another one for the caller.
+func why(err error) error {
+	if e, ok := err.(*Error); ok { // not one further in, which says something else
+		return e.Err
+	}
+	return err
 }
 
 // classify puts the sentinel before what the lower layers said, where there is one.

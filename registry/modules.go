@@ -83,13 +83,13 @@ func ByState(states ...ModuleState) ModuleFilter {
 	return func(m ModuleRecord) bool { return slices.Contains(states, m.State) }
 }
 
-// GetModule implements [Reader].
-func (a access) GetModule(ctx context.Context, id string) (ModuleRecord, error) {
+// GetModule returns a module, or ErrUnknownModule: see [Reader].
+func (a *access) GetModule(ctx context.Context, id string) (ModuleRecord, error) {
 	record, err := a.getModule(ctx, id)
 	return record, failed("get module", id, err)
 }
 
-func (a access) getModule(ctx context.Context, id string) (ModuleRecord, error) {
+func (a *access) getModule(ctx context.Context, id string) (ModuleRecord, error) {
 	if err := checkID(id); err != nil {
 		return ModuleRecord{}, err
 	}
@@ -104,8 +104,8 @@ func (a access) getModule(ctx context.Context, id string) (ModuleRecord, error) 
 	return newModuleRecord(row)
 }
 
-// ListModules implements [Reader].
-func (a access) ListModules(ctx context.Context, filters ...ModuleFilter) ([]ModuleRecord, error) {
+// ListModules returns the modules that pass all filters, by id: see [Reader].
+func (a *access) ListModules(ctx context.Context, filters ...ModuleFilter) ([]ModuleRecord, error) {
 	var rows []db.Module
 	err := a.read(ctx, func(q *sql.Conn) (err error) {
 		rows, err = queries.ListModules(ctx, q)
@@ -129,15 +129,15 @@ func (a access) ListModules(ctx context.Context, filters ...ModuleFilter) ([]Mod
 	return records, errors.Join(unreadable...)
 }
 
-// UpsertModule implements [Writer].
-func (a access) UpsertModule(
+// UpsertModule adds a module or replaces its metadata and state, and returns the revision of that: see [Writer].
+func (a *access) UpsertModule(
 	ctx context.Context, m ModuleMetadata, s ModuleState, opts ...WriteOption,
 ) (int64, error) {
 	revision, err := a.upsertModule(ctx, m, s, opts)
 	return revision, failed("upsert module", m.ID, err)
 }
 
-func (a access) upsertModule(
+func (a *access) upsertModule(
 	ctx context.Context, m ModuleMetadata, s ModuleState, opts []WriteOption,
 ) (revision int64, err error) {
 	cond, err := newCondition(opts)
@@ -165,8 +165,8 @@ func (a access) upsertModule(
 	return revisionOf(revision, err)
 }
 
-// SetModuleState implements [Writer].
-func (a access) SetModuleState(
+// SetModuleState changes a module's state and nothing else, and returns the revision of that: see [Writer].
+func (a *access) SetModuleState(
 	ctx context.Context, id string, s ModuleState, opts ...WriteOption,
 ) (int64, error) {
 	cond, err := newCondition(opts)
@@ -179,8 +179,8 @@ func (a access) SetModuleState(
 	return revision, failed("set module state", id, err)
 }
 
-// TransitionModule implements [Writer].
-func (a access) TransitionModule(ctx context.Context, id string, from, to ModuleState) (int64, error) {
+// TransitionModule changes a module from one state to another, or gives ErrConflict: see [Writer].
+func (a *access) TransitionModule(ctx context.Context, id string, from, to ModuleState) (int64, error) {
 	if err := checkState(from); err != nil {
 		return 0, failed("transition module", id, err)
 	}
@@ -194,8 +194,8 @@ func (a access) TransitionModule(ctx context.Context, id string, from, to Module
 	return revision, failed("transition module", id, err)
 }
 
-// DeleteModule implements [Writer].
-func (a access) DeleteModule(ctx context.Context, id string, opts ...WriteOption) (bool, error) {
+// DeleteModule removes a module, and reports whether there was one: see [Writer].
+func (a *access) DeleteModule(ctx context.Context, id string, opts ...WriteOption) (bool, error) {
 	deleted, err := a.deleteRow(ctx, "delete module", id, checkID, opts, queries.GetModuleRevision, nil, queries.DeleteModule)
 	if sqlite.IsReferenced(err) || sqlite.IsRefusedByTrigger(err) { // the latter of ON DELETE RESTRICT
 		record, _ := a.getModule(ctx, id)
@@ -206,7 +206,7 @@ func (a access) DeleteModule(ctx context.Context, id string, opts ...WriteOption
 }
 
 // changeState sets the state of a module that passes check.
-func (a access) changeState(
+func (a *access) changeState(
 	ctx context.Context, id string, s ModuleState, check func(db.Module) error,
 ) (revision int64, err error) {
 	if err := checkID(id); err != nil {
@@ -235,7 +235,7 @@ func (a access) changeState(
 
 func checkState(s ModuleState) error {
 	if !s.Valid() {
-		return invalid("unknown module state %q", string(s))
+		return invalid("unknown module state %.40q", string(s))
 	}
 	return nil
 }

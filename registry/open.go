@@ -15,7 +15,8 @@ import (
 )
 
 // InMemory is the path of a registry in memory: each Open with it gives an empty one of its own, gone when it is closed.
-// There is no WAL in memory: an open View holds writers back, and an open Update readers.
+// There is no WAL in memory: an open View, and rows of ReadDB that are not closed, hold writers back, and an open
+// Update readers.
 const InMemory = sqlite.InMemory
 
 // Open opens the registry at path, and creates it, readable by its owner only, if there is no file. Pending migrations

@@ -112,8 +112,9 @@ func WithDurability(d Durability) Option {
 	}
 }
 
-// WithLockTimeout is how long a call waits for the locks of others before it gives ErrBusy; the default is 30 s. A
-// context that ends earlier ends the wait earlier.
+// WithLockTimeout is how long a call waits before it gives ErrBusy: for the locks of other processes, for the writes of this
+// one that are before it, and for a connection where other readers have them all. The default is 30 s. With 0 a call does not
+// wait even for others of the same Registry: that is for one goroutine. A context that ends earlier ends the wait earlier.
 func WithLockTimeout(d time.Duration) Option {
 	return func(o *options) error {
 		if d < 0 {
@@ -152,7 +153,9 @@ func WithClock(now func() time.Time) Option {
 // their numbers, each once, all that is pending in one transaction with the core's own. set names the line of versions:
 // lowercase letters, digits and underscores; the set's tables must start with it. A set that is given twice, or is
 // empty, whose SQL fails, or which alters the core's tables or drops others' is ErrInvalid, and then nothing was done
-// (a file that was missing is there, and empty). Rows of modules and config are its to write, as any subsystem's; to
+// (a file that was missing is there, and empty). A file that has a newer migration of the set is ErrNewerSchema, so that a
+// program that was rolled back does not open it; a migration whose text changed, and one whose number is below one that was
+// applied, is ErrMigrationChanged. Numbers may have gaps, and a file opens without the set too. Rows of modules and config are its to write, as any subsystem's; to
 // changes it may append under a subject of its own.
 func WithMigrations(set string, fsys fs.FS) Option {
 	return func(o *options) error {
@@ -205,8 +208,8 @@ func WithMaxValue(bytes int) Option {
 //
 // A read that begins after a write through the same *Registry returned sees it. So it sees what View, Watch,
 // [Setting.Watch], Changes and Revision of that *Registry showed, and what an Update or a write was refused for. What other
-// processes, and other Registries of this one, committed it sees within 10 ms, on a monotonic clock: ListConfig,
-// GetConfigEntry and ReadDB may know of it earlier. That includes a keyset that was rewrapped and rotated. What is written
+// processes, and other Registries of this one, committed it sees within 10 ms, on a monotonic clock: all that
+// does not use the cache may know of it earlier. That includes a keyset that was rewrapped and rotated. What is written
 // behind the back of the guards, with the triggers dropped, it may miss.
 //
 // In an encrypted registry the values, secrets among them, then stay in memory decrypted, until they are driven out by

@@ -9,8 +9,10 @@ import (
 )
 
 // ReadDB runs a subsystem's generated queries outside of a transaction. Each statement sees the newest commit; writing
-// gives ErrReadOnly. Close rows that you got from it before you close the registry; the errors of a row's Scan and of a
-// prepared statement are database/sql's.
+// gives ErrReadOnly. Close rows that you got from it before you close the registry, and soon: they hold a connection, and
+// where open rows and Views hold all 256, statements wait for one no longer than [WithLockTimeout] and then give ErrBusy.
+// The errors of a row's Scan and of a prepared statement are database/sql's, and a prepared statement waits as long as its
+// context lets it. (Of package db only DBTX is meant for subsystems; its queries are the registry's own.)
 func (r *Registry) ReadDB() db.DBTX { return readDB{r} }
 
 // readDB gives the errors of a Reader, where database/sql lets it: QueryRowContext's come from Scan.

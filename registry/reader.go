@@ -11,8 +11,15 @@ import (
 // Reader is what reads: a [Registry] or a [Tx]. Code that takes a Reader runs inside and outside of transactions.
 //
 // All methods give ErrInvalid for keys and ids that cannot exist, ErrClosed and ErrTxDone after the end, ErrNested where
-// a Registry's method was called with the context of one of its callbacks, and the context's error once that has ended.
-// Nothing that a method returned changes later.
+// a Registry's method was called with the context of one of its callbacks, ErrBusy where locks or other readers of this
+// process held a read up for [WithLockTimeout], and the context's error once that has ended. Nothing that a method
+// returned changes later.
+//
+// In an encrypted registry a value gives ErrEncrypted where the registry was opened without its key, ErrTampered where it is
+// not what was encrypted for that key, ErrNewerSchema where a newer program encrypted it, and where another process changed
+// the keys meanwhile ErrWrongKey (it rewrapped the keyset under another key-encryption key) or ErrNotEncrypted (it decrypted
+// the registry). [Reader.ListConfig] and [Reader.ScanConfig] give the entries all the same: then it is [ConfigEntry.Decode]
+// that says so.
 type Reader interface {
 	// GetModule returns a module, or ErrUnknownModule. A row that holds an unknown kind or state, or no readable time, is
 	// ErrDecode, and the record holds what could be read.
@@ -50,16 +57,20 @@ type Reader interface {
 // Writer is what writes: a [Registry], each of whose methods is one transaction, or the [Tx] of an Update.
 //
 // Writes return the revision that they got. Beside a Reader's errors they give ErrReadOnly, ErrBusy, ErrCommitUnknown,
-// and ErrConflict where a [WriteOption] was not met; the [Error] then holds the row's current revision. Except for
-// ErrCommitUnknown, a write that returned an error changed nothing.
+// and ErrConflict where a [WriteOption] was not met; the [Error] then holds the row's current revision. Writes to the config
+// of an encrypted registry give ErrEncrypted, ErrNotEncrypted and ErrWrongKey as reads do. Except for ErrCommitUnknown, a
+// write that returned an error changed nothing.
 type Writer interface {
 	Reader
-	// UpsertModule adds a module or replaces its metadata and state.
+	// UpsertModule adds a module or replaces its metadata and state: ErrInvalid where [ModuleMetadata.Validate] says so, or
+	// the state is unknown.
 	UpsertModule(ctx context.Context, m ModuleMetadata, s ModuleState, opts ...WriteOption) (int64, error)
-	// SetModuleState changes a module's state and nothing else; ErrUnknownModule if there is no such module.
+	// SetModuleState changes a module's state and nothing else: ErrUnknownModule if there is no such module, ErrInvalid if
+	// the state is unknown.
 	SetModuleState(ctx context.Context, id string, s ModuleState, opts ...WriteOption) (int64, error)
 	// TransitionModule sets the state to to where it is from, and gives ErrConflict where it is another; ErrUnknownModule
-	// if there is no such module.
+	// if there is no such module, ErrInvalid if a state is unknown. Whether oxide-k's life cycle has such a step it does
+	// not ask: [ModuleState.CanBecome] says.
 	TransitionModule(ctx context.Context, id string, from, to ModuleState) (int64, error)
 	// DeleteModule removes a module and reports whether there was one: ErrConflict where a subsystem's rows refer to it by
 	// a foreign key that does not let it go.

@@ -14,7 +14,7 @@ import (
 // renew is the database's keyset, where that is another one than have, which did not open a value or whose values were not
 // accepted; nil where it is the same. ErrEncrypted where the registry is encrypted and was opened without a key,
 // ErrNotEncrypted where it no longer is, ErrWrongKey where its new keyset does not open.
-func (a access) renew(ctx context.Context, have *keyring) (*keyring, error) {
+func (a *access) renew(ctx context.Context, have *keyring) (*keyring, error) {
 	row, err := a.keysetRow(ctx)
 	switch {
 	case errors.Is(err, sql.ErrNoRows) && (have == nil || have == locked):
@@ -33,7 +33,7 @@ func (a access) renew(ctx context.Context, have *keyring) (*keyring, error) {
 
 // load opens a keyset that was read, and uses it from now on. Where it does not open because this very process rewrapped
 // it meanwhile, it opens the one that came after it, or, in a snapshot, takes the one that was there.
-func (a access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error) {
+func (a *access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error) {
 	for {
 		k, err := a.secrets().load(row)
 		if err == nil {
@@ -53,7 +53,7 @@ func (a access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error)
 	}
 }
 
-func (a access) keysetRow(ctx context.Context) (row db.GetKeysetRow, err error) {
+func (a *access) keysetRow(ctx context.Context) (row db.GetKeysetRow, err error) {
 	err = a.read(ctx, func(q *sql.Conn) (err error) {
 		row, err = readKeyset(q)
 		return err
@@ -72,7 +72,7 @@ func readKeyset(q db.DBTX) (db.GetKeysetRow, error) {
 
 // whileRenewing runs try with the scope's keyring. Where that lacks a key, as try says, and the database has another
 // keyset, try runs again with that one: others rotate whenever they like. try has no effect where it lacks a key.
-func (a access) whileRenewing(ctx context.Context, try func(*keyring) (lacks bool, err error)) error {
+func (a *access) whileRenewing(ctx context.Context, try func(*keyring) (lacks bool, err error)) error {
 	for ring := a.ring(); ; {
 		lacks, err := try(ring)
 		if !lacks {
@@ -90,7 +90,7 @@ func (a access) whileRenewing(ctx context.Context, try func(*keyring) (lacks boo
 }
 
 // opened is the JSON in what is stored for key, with a newer keyset where that is what it takes.
-func (a access) opened(ctx context.Context, key, text string) (json []byte, err error) {
+func (a *access) opened(ctx context.Context, key, text string) (json []byte, err error) {
 	err = a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
 		json, err = ring.opened(key, text)
 		return err != nil && ring.lacks(text), err

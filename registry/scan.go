@@ -15,8 +15,8 @@ const (
 	scanShortValue = 8 << 10
 )
 
-// ScanConfig implements [Reader].
-func (a access) ScanConfig(ctx context.Context, prefix string) iter.Seq2[ConfigEntry, error] {
+// ScanConfig gives the entries whose key starts with prefix one by one: see [Reader].
+func (a *access) ScanConfig(ctx context.Context, prefix string) iter.Seq2[ConfigEntry, error] {
 	return func(yield func(ConfigEntry, error) bool) {
 		if err := a.scanConfig(ctx, prefix, func(e ConfigEntry) bool { return yield(e, nil) }); err != nil {
 			yield(ConfigEntry{}, failed("scan config", prefix, err))
@@ -25,7 +25,7 @@ func (a access) ScanConfig(ctx context.Context, prefix string) iter.Seq2[ConfigE
 }
 
 // scanConfig calls visit until that says no.
-func (a access) scanConfig(ctx context.Context, prefix string, visit func(ConfigEntry) bool) error {
+func (a *access) scanConfig(ctx context.Context, prefix string, visit func(ConfigEntry) bool) error {
 	if err := checkPrefix(prefix); err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (a access) scanConfig(ctx context.Context, prefix string, visit func(Config
 }
 
 // scanPage is the page that begins at first. The entries of rows whose value is not in them are not for use.
-func (a access) scanPage(ctx context.Context, first, prefix string) (rows []db.ScanConfigRow, entries []ConfigEntry, err error) {
+func (a *access) scanPage(ctx context.Context, first, prefix string) (rows []db.ScanConfigRow, entries []ConfigEntry, err error) {
 	err = a.whileRenewing(ctx, func(ring *keyring) (lacks bool, err error) {
 		err = a.read(ctx, func(q *sql.Conn) (err error) {
 			rows, err = queries.ScanConfig(background, q, db.ScanConfigParams{

@@ -18,7 +18,8 @@ type Setting[T any] struct {
 	// Name is the config key.
 	Name string
 	// Default is the value where there is no entry. It is not validated. Readers get it as if it had been stored and read:
-	// a copy, so that none of them changes it for the others, without what JSON leaves out.
+	// a copy, so that none of them changes it for the others, without what JSON leaves out. (A stored null is an entry, and
+	// reads as encoding/json has it.)
 	Default T
 	// Validate returns an error for a value that makes no sense; nil takes all. Its error is part of the registry's: it
 	// should not quote a secret. Modify calls it in its transaction: it must not use the registry.

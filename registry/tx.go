@@ -15,8 +15,16 @@ import (
 // It is a [Writer], and a db.DBTX for the generated queries of a subsystem, which then run in the same transaction.
 //
 // It belongs to its callback, and is over when that returns: ErrTxDone. SQL that begins or ends transactions is not for
-// it: COMMIT and ROLLBACK both undo everything. Where a context ends while one of the caller's own statements writes,
-// SQLite rolls the whole transaction back. What follows either gives ErrTxDone, and so does Update.
+// it: COMMIT and ROLLBACK both undo everything. Where a context ends while one of the caller's own statements writes, or a
+// trigger of the caller's says RAISE(ROLLBACK), SQLite rolls the whole transaction back. What follows gives ErrTxDone, and
+// so does Update.
+//
+// A caller's own statement that fails undoes itself alone: the transaction goes on, and is committed if the callback returns
+// nil after all. The error of a constraint or a trigger matches no sentinel of this package. It wraps the driver's: with
+// errors.As it is a sqlite3.Error of github.com/mattn/go-sqlite3, whose ExtendedCode says which kind of constraint it was.
+//
+// Statements may not change the schema of the registry's own tables, nor the ledger of its migrations, nor what outlasts
+// them on the connection: temporary objects, attached databases, settings (PRAGMA). That is ErrInvalid.
 type Tx struct {
 	access
 	registry *Registry
@@ -35,7 +43,8 @@ var _ db.DBTX = (*Tx)(nil)
 type txKey struct{ *Registry }
 
 // View runs f on one snapshot: what was committed when View was called, and nothing that comes later. f runs once; its
-// error, or panic, is passed on as it is. Inside f use tx: the registry's own methods with f's context give ErrNested.
+// error, or panic, is passed on as it is. Inside f use tx: the registry's own methods with f's context give ErrNested. Where
+// there is no connection for it (256 Views and ReadDB's open rows have them all) View gives ErrBusy after [WithLockTimeout].
 func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
 	if f == nil {
 		return failed("view", "", invalid("a nil callback"))
@@ -68,6 +77,10 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 // Update runs f in one transaction that may write, alone: other writers wait. What f did is committed when it returns
 // nil, and undone when it returns an error, panics, or ctx has ended by then. f runs once; its error, or panic, is passed
 // on as it is. Inside f use tx: the registry's own methods with f's context give ErrNested.
+//
+// Its own errors are ErrBusy where other writers took longer than [WithLockTimeout], ErrReadOnly, ErrTxDone where the
+// transaction was ended before f returned, ErrCommitUnknown, ErrClosed, the context's, and that of a deferred constraint,
+// which is the driver's. Except for ErrCommitUnknown nothing was written then.
 func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
 	if f == nil {
 		return failed("update", "", invalid("a nil callback"))

@@ -53,19 +53,24 @@ func Modify[T any](
 	if f == nil {
 		return zero, failed("modify", key, invalid("a nil callback"))
 	}
+	var inner error
 	err := w.update(ctx, func(ctx context.Context, tx *Tx) error {
-		current, exists, err := TryGet[T](ctx, tx, key)
-		if err != nil {
-			return err
+		var current T
+		var exists bool
+		if current, exists, inner = TryGet[T](ctx, tx, key); inner != nil {
+			return inner
 		}
-		if next, err = f(current, exists); err != nil {
-			return err
+		if next, inner = f(current, exists); inner != nil {
+			return inner
 		}
-		_, err = tx.SetConfig(ctx, key, next)
-		return err
+		_, inner = tx.SetConfig(ctx, key, next)
+		return inner
 	})
-	if err != nil {
-		return zero, err
+	if inner != nil {
+		return zero, inner
+	}
+	if err != nil { // the transaction's own
+		return zero, failed("modify", key, why(err))
 	}
 	return next, nil
 }

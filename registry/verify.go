@@ -34,7 +34,7 @@ type Problem struct {
 // value.
 func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
 	v := verification{}
-	err := r.View(ctx, func(ctx context.Context, tx *Tx) error {
+	err := why(r.View(ctx, func(ctx context.Context, tx *Tx) error {
 		for _, step := range []func(context.Context, *Tx) error{
 			v.keyset, // before the keyrings of this snapshot are forgotten: others may rewrap and rotate meanwhile
 			v.integrity, v.guards, v.types, v.modules, v.config, v.log,
@@ -51,7 +51,7 @@ func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
 			}
 		}
 		return nil
-	})
+	}))
 	if err == nil && len(v.report.Problems) > 0 {
 		err = fmt.Errorf("%w: %d problems, the first: %s", ErrCorrupt, len(v.report.Problems), v.report.Problems[0])
 	}

@@ -72,7 +72,7 @@ func (c condition) check(op, key string, revision int64) error {
 }
 
 // deleteRow is the deletion of a module or a config entry.
-func (a access) deleteRow(
+func (a *access) deleteRow(
 	ctx context.Context, op, key string, check func(string) error, opts []WriteOption,
 	current func(context.Context, db.DBTX, string) (int64, error),
 	allowed func(*sql.Conn) error, // or nil
