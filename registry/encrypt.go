@@ -102,7 +102,7 @@ func convert(ctx context.Context, path string, kek keyset.KEK, opts []Option, pl
 }
 
 // encryptAll gives the registry a keyset and encrypts every value.
-func (r *opening) encryptAll(ctx context.Context, q db.DBTX, w *keyset.Wrapper, report *EncryptReport) error {
+func (r *opening) encryptAll(ctx context.Context, q *sql.Conn, w *keyset.Wrapper, report *EncryptReport) error {
 	if _, err := readKeyset(q); err == nil {
 		return fmt.Errorf("%w already", ErrEncrypted)
 	} else if !errors.Is(err, sql.ErrNoRows) {
@@ -157,7 +157,7 @@ func plaintext(text string, key *oxide.Key) (plain []byte, fromOxide bool, err e
 func isJSON(text []byte) bool { return json.Valid(text) && utf8.Valid(text) }
 
 // decryptAll decrypts every value and removes the keyset.
-func (r *opening) decryptAll(ctx context.Context, q db.DBTX) error {
+func (r *opening) decryptAll(ctx context.Context, q *sql.Conn) error {
 	row, err := readKeyset(q)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotEncrypted
@@ -168,7 +168,7 @@ func (r *opening) decryptAll(ctx context.Context, q db.DBTX) error {
 	if err != nil {
 		return err
 	}
-	if err := queries.ReleaseKeyset(background, q); err != nil {
+	if err := queries.ReleaseKeyset(background, sqlite.Privileged(q)); err != nil {
 		return err
 	}
 	err = r.rewriteAll(ctx, q, "decrypt config", noMarker, func(key, text string) (string, error) {
@@ -178,7 +178,7 @@ func (r *opening) decryptAll(ctx context.Context, q db.DBTX) error {
 	if err != nil {
 		return err
 	}
-	return queries.DeleteKeyset(background, q)
+	return queries.DeleteKeyset(background, sqlite.Privileged(q))
 }
 
 // rewriteAll puts each value that is not under the marker into another form, in the caller's transaction. Values for which

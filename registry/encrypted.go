@@ -101,7 +101,7 @@ func findKeyset(q db.DBTX, status migrate.Status, keyed bool) (found keysetFound
 
 // encryptEmpty gives a registry without entries its keyset, unless another process did. What was deleted from one that is
 // not new may still be in the file.
-func (r *opening) encryptEmpty(q db.DBTX, w *keyset.Wrapper, isNew bool) error {
+func (r *opening) encryptEmpty(q *sql.Conn, w *keyset.Wrapper, isNew bool) error {
 	if _, err := readKeyset(q); !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
@@ -115,7 +115,7 @@ func (r *opening) encryptEmpty(q db.DBTX, w *keyset.Wrapper, isNew bool) error {
 }
 
 // createKeyset stores a new keyset.
-func (r *opening) createKeyset(q db.DBTX, w *keyset.Wrapper, scrub bool) (*keyring, error) {
+func (r *opening) createKeyset(q *sql.Conn, w *keyset.Wrapper, scrub bool) (*keyring, error) {
 	row, err := queries.GetRegistry(background, q)
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (r *opening) createKeyset(q db.DBTX, w *keyset.Wrapper, scrub bool) (*keyri
 	if scrub {
 		params.Scrub = 1
 	}
-	return ring, queries.InsertKeyset(background, q, params)
+	return ring, queries.InsertKeyset(background, sqlite.Privileged(q), params)
 }
 
 // unlock opens the keyset that there is now, and finishes a scrub that is due.
@@ -171,6 +171,6 @@ func (r *opening) scrub(ctx context.Context, writer *sql.DB, wrapped []byte) err
 		return fmt.Errorf("the values are encrypted, but plaintext may be left in the file until it can be rewritten: %w", err)
 	}
 	return r.queue.Do(ctx, commit.Write{Change: func(conn *sql.Conn) error {
-		return queries.ClearScrub(background, conn, wrapped)
+		return queries.ClearScrub(background, sqlite.Privileged(conn), wrapped)
 	}})
 }

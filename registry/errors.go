@@ -48,8 +48,8 @@ var (
 	// ErrTxDone: the transaction's callback has returned, or the transaction was ended before: by SQL, or by SQLite.
 	ErrTxDone = errors.New("transaction is over")
 	// ErrBusy: other writes of this process, the locks of another, or readers that held all connections took longer than
-	// WithLockTimeout. Nothing was written (Encrypt says of itself what was). A write from inside an Update that bypasses its
-	// Tx, with another context, ends so too.
+	// WithLockTimeout. Nothing was written, but by Encrypt and RotateKeyset, which say of themselves what may have been. A
+	// write from inside an Update that bypasses its Tx, with another context, ends so too.
 	ErrBusy = errors.New("registry is busy")
 	// ErrReadOnly: the registry, its file or the transaction cannot write.
 	ErrReadOnly = errors.New("read-only")
@@ -77,8 +77,8 @@ type Error struct {
 	Err      error  // why: wraps one of the sentinels, the context's error or the driver's
 }
 
-// maxShownKey is how much of a key a message has, in characters: all of one that there can be.
-const maxShownKey = MaxKey
+// maxShownKey is how much of a key a message has, in bytes: all of a key, and of a path, that there can be.
+const maxShownKey = 4 << 10
 
 // Error never holds a config value.
 func (e *Error) Error() string {
@@ -86,7 +86,11 @@ func (e *Error) Error() string {
 	b.WriteString("registry: ")
 	b.WriteString(e.Op)
 	if e.Key != "" {
-		fmt.Fprintf(&b, " %.*q", maxShownKey, e.Key)
+		shown := e.Key
+		if len(shown) > maxShownKey {
+			shown = shown[:maxShownKey] + "…"
+		}
+		fmt.Fprintf(&b, " %q", shown)
 	}
 	b.WriteString(": ")
 	b.WriteString(e.Err.Error())

@@ -61,7 +61,15 @@ const maxJSONDepth = 10_000
 // holdsInvalidUTF8 reports whether a string in v, as the encoder reaches it, is not UTF-8: storing it would lose what was
 // there.
 func holdsInvalidUTF8(v reflect.Value, depth int) bool {
-	if depth > maxJSONDepth || v.IsValid() && marshalsItself(v) {
+	return v.IsValid() && !marshalsItself(v) && partsHoldInvalidUTF8(v, depth)
+}
+
+// maxGoDepth bounds the way through a value: each level of JSON is a few of Go's, and pointers to embedded structs, which the
+// encoder leaves out where they come again, may be a circle.
+const maxGoDepth = 10 * maxJSONDepth
+
+func partsHoldInvalidUTF8(v reflect.Value, depth int) bool {
+	if depth > maxGoDepth {
 		return false
 	}
 	switch v.Kind() {
@@ -77,14 +85,24 @@ func holdsInvalidUTF8(v reflect.Value, depth int) bool {
 		}
 	case reflect.Map:
 		for entry := v.MapRange(); entry.Next(); {
-			if holdsInvalidUTF8(entry.Key(), depth+1) || holdsInvalidUTF8(entry.Value(), depth+1) {
+			key := entry.Key()
+			if key.Kind() == reflect.String && !utf8.ValidString(key.String()) { // other keys write their own text, or are numbers
+				return true
+			}
+			if holdsInvalidUTF8(entry.Value(), depth+1) {
 				return true
 			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			if isEncoded(f) && holdsInvalidUTF8(v.Field(i), depth+1) {
+			f, held, holds := v.Type().Field(i), v.Field(i), holdsInvalidUTF8
+			if isFlattened(f) { // it does not write its own JSON, even where it could
+				holds = partsHoldInvalidUTF8
+				if held.Kind() == reflect.Pointer {
+					held = held.Elem()
+				}
+			}
+			if isEncoded(f) && holds(held, depth+1) {
 				return true
 			}
 		}
@@ -94,11 +112,21 @@ func holdsInvalidUTF8(v reflect.Value, depth int) bool {
 
 // isEncoded reports whether the encoder may reach a field: of those that are not exported it does embedded structs.
 func isEncoded(f reflect.StructField) bool {
-	embedded := f.Type
-	if embedded.Kind() == reflect.Pointer {
-		embedded = embedded.Elem()
+	return (f.IsExported() || embedsStruct(f)) && f.Tag.Get("json") != "-"
+}
+
+// isFlattened reports whether the encoder takes a field's fields for those of the struct around it.
+func isFlattened(f reflect.StructField) bool {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return embedsStruct(f) && name == ""
+}
+
+func embedsStruct(f reflect.StructField) bool {
+	t := f.Type
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
 	}
-	return (f.IsExported() || f.Anonymous && embedded.Kind() == reflect.Struct) && f.Tag.Get("json") != "-"
+	return f.Anonymous && t.Kind() == reflect.Struct
 }
 
 // marshalsItself reports whether v, or a pointer to it, writes its own JSON.

@@ -84,12 +84,12 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	r.feed = feed.New(r.followLog, watchInterval)
 	r.reads = newReadCache(r)
 
-	tables, err := migrate.Tables()
+	tables, private, err := migrate.Tables()
 	if err != nil {
 		return nil, err
 	}
 	settings := sqlite.Settings{
-		Location: location, RelaxedSync: o.durability == Normal, Guarded: tables, Ledger: migrate.Ledger,
+		Location: location, RelaxedSync: o.durability == Normal, Guarded: tables, Private: private,
 	}
 	if err := (&opening{Registry: r, plan: plan}).openWriter(ctx, settings); err != nil {
 		return nil, damaged(err)

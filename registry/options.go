@@ -149,14 +149,14 @@ func WithClock(now func() time.Time) Option {
 	}
 }
 
-// WithMigrations adds a subsystem's tables: the files NNNNN_name.sql in fsys, in whatever folder, run in the order of
-// their numbers, each once, all that is pending in one transaction with the core's own. set names the line of versions:
-// lowercase letters, digits and underscores; the set's tables must start with it. A set that is given twice, or is
-// empty, whose SQL fails, or which alters the core's tables or drops others' is ErrInvalid, and then nothing was done
-// (a file that was missing is there, and empty). A file that has a newer migration of the set is ErrNewerSchema, so that a
-// program that was rolled back does not open it; a migration whose text changed, and one whose number is below one that was
-// applied, is ErrMigrationChanged. Numbers may have gaps, and a file opens without the set too. Rows of modules and config are its to write, as any subsystem's; to
-// changes it may append under a subject of its own.
+// WithMigrations adds a subsystem's tables: the files NNNNN_name.sql in fsys, in whatever folder, run in the order of their
+// numbers, each once, all that is pending in one transaction with the core's own. set names the line of versions: lowercase
+// letters, digits and underscores; the set's tables must start with it. A set that is given twice, or is empty, whose SQL
+// fails, or which alters the core's tables or drops others' is ErrInvalid, and then nothing was done (a file that was
+// missing is there, and empty). A file that has a newer migration of the set is ErrNewerSchema, so that a program that was
+// rolled back does not open it; a migration whose text changed, and one whose number is below one that was applied, is
+// ErrMigrationChanged. Numbers may have gaps, and a file opens without the set too. Rows of modules and config are its to
+// write, as any subsystem's; to changes it may append under a subject of its own.
 func WithMigrations(set string, fsys fs.FS) Option {
 	return func(o *options) error {
 		if fsys == nil {

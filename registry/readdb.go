@@ -27,10 +27,13 @@ func (d readDB) ExecContext(ctx context.Context, query string, args ...any) (res
 }
 
 func (d readDB) PrepareContext(ctx context.Context, query string) (stmt *sql.Stmt, err error) {
-	err = d.run(ctx, func(db.DBTX) error {
-		stmt, err = d.r.readers.Pool().PrepareContext(ctx, query) // it outlives the call, and takes a connection for each
-		return err
-	})
+	if err = d.r.enter(ctx); err == nil {
+		defer d.r.leave()
+		err = d.r.wait.Retry(ctx, func() error {
+			stmt, err = d.r.readers.Prepare(ctx, query)
+			return err
+		})
+	}
 	return stmt, failed("prepare", "", err)
 }
 

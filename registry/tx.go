@@ -14,17 +14,18 @@ import (
 // Tx is the transaction of a callback: of View, which gives one snapshot and does not write (ErrReadOnly), or of Update.
 // It is a [Writer], and a db.DBTX for the generated queries of a subsystem, which then run in the same transaction.
 //
-// It belongs to its callback, and is over when that returns: ErrTxDone. SQL that begins or ends transactions is not for
-// it: COMMIT and ROLLBACK both undo everything. Where a context ends while one of the caller's own statements writes, or a
-// trigger of the caller's says RAISE(ROLLBACK), SQLite rolls the whole transaction back. What follows gives ErrTxDone, and
-// so does Update.
+// It belongs to its callback, and is over when that returns: ErrTxDone. SQL that begins or ends transactions is not for it:
+// COMMIT and ROLLBACK both undo everything. Where a context ends while one of the caller's own statements writes, or one
+// says OR ROLLBACK, or a trigger RAISE(ROLLBACK), SQLite rolls the whole transaction back. What follows gives ErrTxDone,
+// and so does Update.
 //
-// A caller's own statement that fails undoes itself alone: the transaction goes on, and is committed if the callback returns
-// nil after all. The error of a constraint or a trigger matches no sentinel of this package. It wraps the driver's: with
-// errors.As it is a sqlite3.Error of github.com/mattn/go-sqlite3, whose ExtendedCode says which kind of constraint it was.
+// A caller's own statement that fails undoes itself alone, unless it says OR FAIL or OR ROLLBACK: the transaction goes on,
+// and is committed if the callback returns nil after all. The error of a constraint or a trigger matches no sentinel of
+// this package. It wraps the driver's: with errors.As it is a sqlite3.Error of github.com/mattn/go-sqlite3, whose
+// ExtendedCode says which kind of constraint it was.
 //
-// Statements may not change the schema of the registry's own tables, nor the ledger of its migrations, nor what outlasts
-// them on the connection: temporary objects, attached databases, settings (PRAGMA). That is ErrInvalid.
+// Statements may not change the schema of the registry's own tables, the ledger of its migrations, its keyset, nor what
+// outlasts them on the connection: temporary objects, attached databases, settings (PRAGMA). That is ErrInvalid.
 type Tx struct {
 	access
 	registry *Registry
@@ -78,9 +79,9 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 // nil, and undone when it returns an error, panics, or ctx has ended by then. f runs once; its error, or panic, is passed
 // on as it is. Inside f use tx: the registry's own methods with f's context give ErrNested.
 //
-// Its own errors are ErrBusy where other writers took longer than [WithLockTimeout], ErrReadOnly, ErrTxDone where the
-// transaction was ended before f returned, ErrCommitUnknown, ErrClosed, the context's, and that of a deferred constraint,
-// which is the driver's. Except for ErrCommitUnknown nothing was written then.
+// Its own errors are ErrBusy where other writers, or in memory readers, took longer than [WithLockTimeout], ErrReadOnly,
+// ErrTxDone where the transaction was ended before f returned, ErrCommitUnknown, ErrClosed, the context's, and that of a
+// deferred constraint, which is the driver's. Except for ErrCommitUnknown nothing was written then.
 func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
 	if f == nil {
 		return failed("update", "", invalid("a nil callback"))

@@ -201,8 +201,9 @@ func (v *verification) keyset(ctx context.Context, tx *Tx) error {
 	}
 	ring := tx.ring()
 	_, err = tx.renew(ctx, ring)
+	_, malformed := envelope.KeyID(row.Marker)
 	switch err = classify(err); {
-	case errors.Is(err, ErrWrongKey) && row.Generation > ring.generation && row.KEKParams != ring.wrapper.Params():
+	case errors.Is(err, ErrWrongKey) && row.Generation > ring.generation && malformed == nil:
 		return err // another process rewrapped it, as it seems: no damage
 	case errors.Is(err, ErrEncrypted): // and opened without a key
 		tx.use(locked)

@@ -56,6 +56,6 @@ func (s *messageSuite) TestWhatIsRefusedIsNotRepeatedAtLength() {
 	})
 	for _, err := range []error{key, id, state, subject, update} {
 		s.Require().ErrorIs(err, registry.ErrInvalid)
-		s.Require().Less(len(err.Error()), 4<<10)
+		s.Require().Less(len(err.Error()), 5<<10)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/registry"
 )
 
@@ -34,6 +35,10 @@ func (s *schemaGuardSuite) TestTheRegistrysOwnSchemaIsNotForStatements() {
 		"UPDATE migrations SET checksum = 'mine'",
 		"INSERT INTO migrations SELECT 'mine', number, name, checksum, applied_at FROM migrations",
 		"CREATE TABLE mine (id TEXT); DROP TABLE config",
+		"INSERT INTO Keyset VALUES (1, 1, '', '', '', x'', 0)",
+		"UPDATE keyset SET generation = generation + 1, marker = ''",
+		"UPDATE main.keyset SET scrub = 1",
+		"DELETE FROM keyset",
 	} {
 		err := s.reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
 			_, err := tx.ExecContext(ctx, statement)
@@ -43,6 +48,36 @@ func (s *schemaGuardSuite) TestTheRegistrysOwnSchemaIsNotForStatements() {
 		s.Require().ErrorIs(err, registry.ErrInvalid, statement)
 		_, err = s.reg.SetConfig(ctx, "held", 2)
 		s.Require().NoError(err)
+	}
+}
+
+// The process that migrated has run that statement itself, and its connection may have kept it.
+func (s *schemaGuardSuite) TestTheRegistrysOwnStatementsAreNotLent() {
+	ctx := s.T().Context()
+	reg, err := s.mode.open(ctx, s.mode.path(s.T()), registry.WithMigrations("notes", notesV1))
+	s.Require().NoError(err)
+	defer func() { closeVerified(s.T(), reg) }()
+	if s.mode.encrypted() {
+		_, err := reg.RotateKeyset(ctx)
+		s.Require().NoError(err)
+	}
+	queries := db.New()
+	for name, run := range map[string]func(context.Context, db.DBTX) error{
+		"InsertMigration": func(ctx context.Context, q db.DBTX) error {
+			return queries.InsertMigration(ctx, q, db.InsertMigrationParams{SetName: "core", Number: 99, AppliedAt: moment})
+		},
+		"InsertKeyset": func(ctx context.Context, q db.DBTX) error {
+			return queries.InsertKeyset(ctx, q, db.InsertKeysetParams{Generation: 1, Wrapped: []byte("x")})
+		},
+		"UpdateKeyset": func(ctx context.Context, q db.DBTX) error {
+			_, err := queries.UpdateKeyset(ctx, q, db.UpdateKeysetParams{Wrapped: []byte("x")})
+			return err
+		},
+		"ReleaseKeyset": queries.ReleaseKeyset,
+		"DeleteKeyset":  queries.DeleteKeyset,
+	} {
+		s.Require().ErrorIs(reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error { return run(ctx, tx) }),
+			registry.ErrInvalid, name)
 	}
 }
 

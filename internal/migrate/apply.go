@@ -30,19 +30,13 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 			return Status{}, err
 		}
 	}
-	err = tx.Migrate(func() error { // only now: the ledger itself may be new
-		for _, m := range status.Pending {
-			err := queries.InsertMigration(ctx, conn, db.InsertMigrationParams{
-				SetName: m.Set, Number: m.Number, Name: m.Name, Checksum: m.Checksum, AppliedAt: now,
-			})
-			if err != nil {
-				return err
-			}
+	for _, m := range status.Pending { // only now: the ledger itself may be new
+		err := queries.InsertMigration(ctx, sqlite.Privileged(conn), db.InsertMigrationParams{
+			SetName: m.Set, Number: m.Number, Name: m.Name, Checksum: m.Checksum, AppliedAt: now,
+		})
+		if err != nil {
+			return Status{}, err
 		}
-		return nil
-	})
-	if err != nil {
-		return Status{}, err
 	}
 	return status, tx.SetApplicationID(ApplicationID)
 }

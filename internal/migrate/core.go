@@ -68,17 +68,14 @@ func buildCore() (core, error) {
 	return c, nil
 }
 
-// Tables are the core's, in lowercase.
-func Tables() ([]string, error) {
+// Tables are the core's, in lowercase, and those among them whose rows nobody but this module writes.
+func Tables() (all, private []string, err error) {
 	c, err := loadCore()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return slices.Sorted(maps.Keys(c.versions[c.last].tables)), nil
+	return slices.Sorted(maps.Keys(c.versions[c.last].tables)), []string{ledger, "keyset"}, nil
 }
-
-// Ledger is the table that says which migrations were applied.
-const Ledger = "migrations"
 
 // owns reports whether the newest schema has a core table of that name.
 func (c core) owns(table string) bool {

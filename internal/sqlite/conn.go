@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"github.com/mattn/go-sqlite3"
+
+	"github.com/oxide-k/stateregistry/db"
 )
 
 // conn is the driver's connection, and knows of the Tx that is on it.
@@ -59,8 +61,8 @@ func newConn(raw *sqlite3.SQLiteConn, s Settings) *conn {
 }
 
 // Forbidden says what IsNotAuthorized is about.
-const Forbidden = "transactions, attached databases, temporary objects, settings (PRAGMA) and the registry's own schema " +
-	"are not for statements to change"
+const Forbidden = "transactions, attached databases, temporary objects, settings (PRAGMA), and the registry's own schema, " +
+	"migrations and keyset are not for statements to change"
 
 // authorize is asked about each statement that is compiled. What would outlast the statement on its connection, which
 // serves others next, is refused: a temporary table with the name of a table of the file takes its place in every later
@@ -91,8 +93,8 @@ func (c *conn) authorize(action int, name, value, database string) int {
 	return sqlite3.SQLITE_OK
 }
 
-// isGuarded reports whether an action would leave a registry that does not open any more, or a trigger that acts in its name.
-// (Migrations may do so, and are looked at when they have run.)
+// isGuarded reports whether an action is on what Settings reserve: it may leave a registry that does not open any more, or a
+// trigger that acts in its name. (Migrations are looked at when they have run, and may add an index.)
 func (c *conn) isGuarded(action int, name, value string) bool {
 	switch action {
 	case sqlite3.SQLITE_CREATE_TRIGGER, sqlite3.SQLITE_DROP_TRIGGER, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_DROP_INDEX,
@@ -101,7 +103,7 @@ func (c *conn) isGuarded(action int, name, value string) bool {
 	case sqlite3.SQLITE_DROP_TABLE:
 		return slices.Contains(c.settings.Guarded, strings.ToLower(name))
 	case sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE:
-		return c.settings.Ledger != "" && strings.EqualFold(name, c.settings.Ledger)
+		return slices.Contains(c.settings.Private, strings.ToLower(name))
 	}
 	return false
 }
@@ -118,9 +120,32 @@ func asOurselves(c *sql.Conn, f func() error) error {
 	if err := c.Raw(func(dc any) error { raw = dc.(*conn); return nil }); err != nil {
 		return err
 	}
-	raw.asking.Store(ourselves)
-	defer raw.asking.Store(anybody)
+	return raw.as(ourselves, f)
+}
+
+// as runs f, whose statements are compiled for who is asking.
+func (c *conn) as(asking int32, f func() error) error {
+	c.asking.Store(asking)
+	defer func() {
+		c.asking.Store(anybody)
+		// The driver keeps compiled statements by their text, and SQLite does not ask about them again, unless the authorizer
+		// was set since (sqlite3_set_authorizer expires them).
+		c.RegisterAuthorizer(c.authorize)
+	}()
 	return f()
+}
+
+// Privileged runs the registry's own statements on tables that are Settings.Private.
+func Privileged(c *sql.Conn) db.DBTX { return privileged{c} }
+
+type privileged struct{ *sql.Conn }
+
+func (p privileged) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
+	err = asOurselves(p.Conn, func() error {
+		result, err = p.Conn.ExecContext(ctx, query, args...)
+		return err
+	})
+	return result, err
 }
 
 // BeginTx implements driver.ConnBeginTx for Tx.SQL: the transaction is there already, and ends by Tx's own statements.

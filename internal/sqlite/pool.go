@@ -18,10 +18,9 @@ type Settings struct {
 	Location Location
 	// RelaxedSync syncs at checkpoints only (synchronous=NORMAL): a power loss can take the newest commits back.
 	RelaxedSync bool
-	// Guarded are the tables whose schema callers' statements must leave as it is, and Ledger one whose rows they must, too
-	// (IsNotAuthorized).
-	Guarded []string
-	Ledger  string
+	// Guarded are the tables whose schema callers' statements must leave as it is, and Private those whose rows they must, too
+	// (IsNotAuthorized). The names are in lowercase.
+	Guarded, Private []string
 }
 
 // stmtCacheSize is more than the registry's own statements; a subsystem's share the rest.

@@ -53,18 +53,32 @@ func OpenReaders(s Settings, w Wait) *Readers {
 // Pool is the pool itself, for snapshots and for statements of others.
 func (r *Readers) Pool() *sql.DB { return r.pool }
 
-// Lend calls f with what runs a statement of others: the pool, or, where all its connections are in use, the one that is free
-// next, for which it waits as for a lock. The rows that f leaves open keep the connection.
+// Lend calls f with what runs one statement of others. Where all connections are in use it waits for one no longer than for a
+// lock. The rows that f leaves open keep theirs.
 func (r *Readers) Lend(ctx context.Context, f func(db.DBTX) error) error {
-	if stats := r.pool.Stats(); stats.InUse < stats.MaxOpenConnections {
+	// The pool itself would wait for ever. While half of its connections are free it does not wait.
+	if stats := r.pool.Stats(); stats.InUse < stats.MaxOpenConnections/2 {
 		return f(r.pool)
 	}
 	conn, err := lend(ctx, r.pool, r.wait)
 	if err != nil {
 		return err
 	}
-	defer func() { go conn.Close() }() // it waits for the rows
-	return f(conn)
+	if err := f(conn); err != nil {
+		_ = conn.Close()
+		return err
+	}
+	go conn.Close() // it waits for the rows
+	return nil
+}
+
+// Prepare compiles a statement that runs on any connection of the pool. It waits for one no longer than for a lock.
+func (r *Readers) Prepare(ctx context.Context, query string) (stmt *sql.Stmt, err error) {
+	err = r.wait.forConnection(ctx, func(ctx context.Context) error { // it does not bound what is prepared
+		stmt, err = r.pool.PrepareContext(ctx, query)
+		return err
+	})
+	return stmt, err
 }
 
 // Do runs f on a connection outside of a transaction, again where a lock was in the way. f must leave nothing open.
@@ -191,13 +205,22 @@ func (r *Readers) waitForOne(ctx context.Context) error {
 }
 
 // lend takes a connection out of a pool. It waits for one no longer than for a lock.
-func lend(ctx context.Context, pool *sql.DB, w Wait) (*sql.Conn, error) {
+func lend(ctx context.Context, pool *sql.DB, w Wait) (conn *sql.Conn, err error) {
+	err = w.forConnection(ctx, func(ctx context.Context) error {
+		conn, err = pool.Conn(ctx)
+		return err
+	})
+	return conn, err
+}
+
+// forConnection calls take, which waits for a connection until its context ends.
+func (w Wait) forConnection(ctx context.Context, take func(context.Context) error) error {
 	const opening = 100 * time.Millisecond // it takes a moment, even where nobody is to be waited for
 	limited, cancel := context.WithTimeout(ctx, max(w.Limit, opening))
 	defer cancel()
-	conn, err := pool.Conn(limited)
+	err := take(limited)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("%w: waited %s", ErrNoConnection, w.Limit)
+		return fmt.Errorf("%w: waited %s", ErrNoConnection, w.Limit)
 	}
-	return conn, err
+	return err
 }

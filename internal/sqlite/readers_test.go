@@ -162,3 +162,31 @@ func (s *databaseSuite) TestReadersServeManyAtOnce() {
 	}
 	all.Wait()
 }
+
+func (s *databaseSuite) TestNobodyWaitsForEverForALentConnection() {
+	const limit = 20 * time.Millisecond
+	readers := s.openReaders(Wait{Limit: limit})
+	readers.pool.SetMaxOpenConns(1)
+	ctx := s.T().Context()
+	for range 3 {
+		held, err := readers.pool.QueryContext(ctx, "SELECT 1 UNION SELECT 2")
+		s.Require().NoError(err)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				s.ErrorIs(readers.Lend(ctx, func(db.DBTX) error { return nil }), ErrNoConnection)
+			})
+			all.Go(func() {
+				_, err := readers.Prepare(ctx, "SELECT 1")
+				s.ErrorIs(err, ErrNoConnection)
+			})
+		}
+		all.Wait()
+		s.Require().NoError(held.Close())
+		stmt, err := readers.Prepare(ctx, "SELECT 1")
+		s.Require().NoError(err)
+		var one int
+		s.Require().NoError(stmt.QueryRowContext(ctx).Scan(&one))
+		s.Require().NoError(stmt.Close())
+	}
+}

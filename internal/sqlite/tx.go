@@ -139,9 +139,7 @@ func (tx *Tx) Release() {
 
 // Migrate runs f, whose statements may not begin, end or leave the transaction (IsNotAuthorized).
 func (tx *Tx) Migrate(f func() error) error {
-	tx.raw.asking.Store(migration)
-	defer tx.raw.asking.Store(anybody)
-	return f()
+	return tx.raw.as(migration, f)
 }
 
 // SetApplicationID marks the file, when the transaction commits.
