@@ -156,7 +156,8 @@ func WithClock(now func() time.Time) Option {
 // missing is there, and empty). A file that has a newer migration of the set is ErrNewerSchema, so that a program that was
 // rolled back does not open it; a migration whose text changed, and one whose number is below one that was applied, is
 // ErrMigrationChanged. Numbers may have gaps, and a file opens without the set too. Rows of modules and config are its to
-// write, as any subsystem's; to changes it may append under a subject of its own.
+// write, as any subsystem's; to changes it may append under a subject of its own; those of migrations and keyset are not its
+// to write.
 func WithMigrations(set string, fsys fs.FS) Option {
 	return func(o *options) error {
 		if fsys == nil {
@@ -208,9 +209,9 @@ func WithMaxValue(bytes int) Option {
 //
 // A read that begins after a write through the same *Registry returned sees it. So it sees what View, Watch,
 // [Setting.Watch], Changes and Revision of that *Registry showed, and what an Update or a write was refused for. What other
-// processes, and other Registries of this one, committed it sees within 10 ms, on a monotonic clock: all that
-// does not use the cache may know of it earlier. That includes a keyset that was rewrapped and rotated. What is written
-// behind the back of the guards, with the triggers dropped, it may miss.
+// processes, and other Registries of this one, committed it sees within 10 ms, on a monotonic clock: all that does not use the cache
+// may know of it earlier. That includes a keyset that was rewrapped and rotated. What is written behind the back of the
+// guards, with the triggers dropped, it may miss.
 //
 // In an encrypted registry the values, secrets among them, then stay in memory decrypted, until they are driven out by
 // others or the registry is closed, and in the garbage collector's hands after that.

@@ -187,6 +187,10 @@ func (s *migrationSuite) TestMigrationsLeaveTheCoreAlone() {
 		"DROP TRIGGER config_insert; CREATE TRIGGER config_insert AFTER INSERT ON config BEGIN SELECT 1; END",
 		"CREATE TRIGGER notes_config AFTER UPDATE ON config BEGIN SELECT 1; END",
 		"CREATE TRIGGER notes_changes AFTER INSERT ON CHANGES BEGIN SELECT 1; END",
+		"DELETE FROM migrations WHERE number > 1",
+		"INSERT INTO migrations SELECT set_name, number + 90, name, checksum, applied_at FROM migrations",
+		"UPDATE keyset SET generation = generation + 1, marker = ''",
+		"INSERT INTO keyset VALUES (1, 1, '', '', '', x'', 0)",
 	} {
 		s.Run(bad, func() { s.requireNothingLeft(files{"00001_a.sql": bad}, registry.ErrInvalid) })
 	}

@@ -2,8 +2,10 @@ package tests
 
 import (
 	"context"
+	"database/sql"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/registry"
@@ -71,6 +73,10 @@ func (s *readDBSuite) TestWritingIsRefused() {
 	s.Require().ErrorIs(q.QueryRowContext(ctx, insertRow+" RETURNING key", "raw", "1").Scan(&key), registry.ErrReadOnly)
 	_, err = db.New().DeleteConfig(ctx, q, "held")
 	s.Require().ErrorIs(err, registry.ErrReadOnly)
+	for _, statement := range []string{"DELETE FROM migrations", "DROP TABLE config", "CREATE INDEX i ON modules (name)"} {
+		_, err = q.ExecContext(ctx, statement)
+		s.Require().ErrorIs(err, registry.ErrReadOnly, statement)
+	}
 	_, err = db.New().UpsertConfig(ctx, q, db.UpsertConfigParams{Key: "held", Value: "2"})
 	s.Require().Error(err)
 	s.Require().Equal(before, s.revision(s.reg))
@@ -186,4 +192,35 @@ func (s *readDBSuite) TestAViewKeepsItsSnapshot() {
 		_, err := tx.ExecContext(ctx, "SAVEPOINT a; RELEASE a")
 		return err
 	}))
+}
+
+// Rows that somebody forgot to close hold up nobody for longer than may be waited for, and point reads not at all.
+func (s *readDBSuite) TestOpenRowsThatHoldAllConnectionsAreErrBusy() {
+	reg, err := s.mode.open(s.T().Context(), s.mode.path(s.T()), registry.WithLockTimeout(time.Millisecond))
+	s.Require().NoError(err)
+	defer func() { closeVerified(s.T(), reg) }()
+	s.fill(reg)
+	ctx, q := s.T().Context(), reg.ReadDB()
+	var open []*sql.Rows
+	for {
+		rows, err := q.QueryContext(ctx, "SELECT 1 UNION SELECT 2")
+		if err != nil {
+			s.Require().ErrorIs(err, registry.ErrBusy)
+			break
+		}
+		open = append(open, rows)
+	}
+	s.Require().Len(open, 256)
+	_, err = q.ExecContext(ctx, "SELECT 1")
+	s.Require().ErrorIs(err, registry.ErrBusy)
+	s.Require().ErrorIs(q.QueryRowContext(ctx, "SELECT 1").Scan(new(int)), registry.ErrBusy)
+	_, err = q.PrepareContext(ctx, "SELECT 1")
+	s.Require().ErrorIs(err, registry.ErrBusy)
+	s.Require().ErrorIs(reg.View(ctx, func(context.Context, *registry.Tx) error { return nil }), registry.ErrBusy)
+	_, err = registry.Get[int](ctx, reg, "held")
+	s.Require().NoError(err, "it has connections of its own")
+	for _, rows := range open {
+		s.Require().NoError(rows.Close())
+	}
+	s.Require().NoError(q.QueryRowContext(ctx, "SELECT 1").Scan(new(int)))
 }

@@ -214,11 +214,11 @@ func (s *verifySuite) TestKeysAndValuesThatAreNoText() {
 		s.requireFound(registry.SubjectModule, "a",
 			`INSERT INTO modules VALUES (x'61', 'n', 'v', '"wasm"', '"loaded"', NULL, '2026-01-01T00:00:00Z', 0)`)
 	})
-	for _, texts := range []int{0, 252, 253, 254, 600} { // with the three entries that there are: a page has 256
+	for _, texts := range []int{0, 124, 125, 126, 252, 253, 254, 600} { // with the three entries that there are: a page has 128
 		if s.mode.origin && texts != 253 {
 			continue
 		}
-		for _, blobs := range []int{1, 256, 600} {
+		for _, blobs := range []int{1, 128, 256, 600} {
 			s.Run(fmt.Sprintf("%d beside %d", blobs, texts), func() {
 				reg, err := s.tryOpen(s.create("x.db"))
 				s.Require().NoError(err)

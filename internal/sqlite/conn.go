@@ -87,23 +87,30 @@ func (c *conn) authorize(action int, name, value, database string) int {
 	case sqlite3.SQLITE_SAVEPOINT:
 		refused = asking == migration
 	}
-	if refused || asking == anybody && c.isGuarded(action, name, value) {
+	if refused || asking == anybody && c.isOfGuardedSchema(action, name, value) || c.isOfPrivateRows(action, name) {
 		return sqlite3.SQLITE_DENY
 	}
 	return sqlite3.SQLITE_OK
 }
 
-// isGuarded reports whether an action is on what Settings reserve: it may leave a registry that does not open any more, or a
-// trigger that acts in its name. (Migrations are looked at when they have run, and may add an index.)
-func (c *conn) isGuarded(action int, name, value string) bool {
+// isOfGuardedSchema reports whether an action may leave a registry that does not open any more, or a trigger that acts in its
+// name. (Migrations are looked at when they have run, and may add an index.)
+func (c *conn) isOfGuardedSchema(action int, name, value string) bool {
 	switch action {
 	case sqlite3.SQLITE_CREATE_TRIGGER, sqlite3.SQLITE_DROP_TRIGGER, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_DROP_INDEX,
 		sqlite3.SQLITE_ALTER_TABLE:
 		return slices.Contains(c.settings.Guarded, strings.ToLower(value))
 	case sqlite3.SQLITE_DROP_TABLE:
 		return slices.Contains(c.settings.Guarded, strings.ToLower(name))
+	}
+	return false
+}
+
+// isOfPrivateRows reports whether an action writes rows that are nobody else's.
+func (c *conn) isOfPrivateRows(action int, table string) bool {
+	switch action {
 	case sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE:
-		return slices.Contains(c.settings.Private, strings.ToLower(name))
+		return slices.Contains(c.settings.Private, strings.ToLower(table))
 	}
 	return false
 }
@@ -135,7 +142,7 @@ func (c *conn) as(asking int32, f func() error) error {
 	return f()
 }
 
-// Privileged runs the registry's own statements on tables that are Settings.Private.
+// Privileged runs the registry's own statements that write to tables that are Settings.Private.
 func Privileged(c *sql.Conn) db.DBTX { return privileged{c} }
 
 type privileged struct{ *sql.Conn }

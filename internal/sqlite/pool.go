@@ -18,8 +18,8 @@ type Settings struct {
 	Location Location
 	// RelaxedSync syncs at checkpoints only (synchronous=NORMAL): a power loss can take the newest commits back.
 	RelaxedSync bool
-	// Guarded are the tables whose schema callers' statements must leave as it is, and Private those whose rows they must, too
-	// (IsNotAuthorized). The names are in lowercase.
+	// Guarded are the tables whose schema callers' statements must leave as it is. Private are those whose rows only what is
+	// Privileged writes, migrations no more than callers. (IsNotAuthorized; on the connection that writes. In lowercase.)
 	Guarded, Private []string
 }
 

@@ -37,6 +37,7 @@ const maxReaders = 256
 func OpenReaders(s Settings, w Wait) *Readers {
 	params := s.params()
 	params.Set("mode", "ro")
+	s.Guarded, s.Private = nil, nil // all writing is refused, for another reason
 	connector := s.connector(params)
 	few := max(4, 2*runtime.GOMAXPROCS(0))
 	r := &Readers{
