@@ -68,8 +68,12 @@ func (s *attackSuite) TestTheKeysetIsBoundToItsPlace() {
 	w, err := rawKEK32().Prepare()
 	s.Require().NoError(err)
 	id, primary, generation := row.RegistryID, handle.Primary(), row.Generation
+	other := "0" + id[1:]
+	if other == id {
+		other = "1" + id[1:]
+	}
 	for name, binding := range map[string][]byte{
-		"another registry":   envelope.Keyset("0"+id[1:], generation, primary, row.KEK, ""),
+		"another registry":   envelope.Keyset(other, generation, primary, row.KEK, ""),
 		"another generation": envelope.Keyset(id, generation+1, primary, row.KEK, ""),
 		"another primary":    envelope.Keyset(id, generation, primary+1, row.KEK, ""),
 		"another kind":       envelope.Keyset(id, generation, primary, "passphrase", ""),
