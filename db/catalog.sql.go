@@ -10,21 +10,25 @@ import (
 )
 
 const listCatalog = `-- name: ListCatalog :many
-SELECT type, name, tbl_name, CAST(coalesce(sql, '') AS TEXT) AS definition
+SELECT CAST(coalesce(type, '') AS TEXT) AS kind,
+       CAST(coalesce(sqlite_schema.name, '') AS TEXT) AS object_name,
+       CAST(coalesce(tbl_name, '') AS TEXT) AS table_name,
+       CAST(coalesce(rootpage, 0) AS INTEGER) AS root,
+       CAST(coalesce(sql, '') AS TEXT) AS definition
 FROM sqlite_schema
-WHERE substr(name, 1, 7) <> 'sqlite_'
-ORDER BY type, name
+ORDER BY type, sqlite_schema.name
 `
 
 type ListCatalogRow struct {
-	Type       string
-	Name       string
-	TblName    string
+	Kind       string
+	ObjectName string
+	TableName  string
+	Root       int64
 	Definition string
 }
 
-// What the file holds, as SQLite lists it: the look before opening reads it. Internal objects (sqlite_autoindex and the
-// like) are left out.
+// Everything that the file's schema holds, SQLite's own objects too, as the look before opening reads it. An automatic index has no
+// definition.
 func (q *Queries) ListCatalog(ctx context.Context, db DBTX) ([]ListCatalogRow, error) {
 	rows, err := db.QueryContext(ctx, listCatalog)
 	if err != nil {
@@ -35,9 +39,10 @@ func (q *Queries) ListCatalog(ctx context.Context, db DBTX) ([]ListCatalogRow, e
 	for rows.Next() {
 		var i ListCatalogRow
 		if err := rows.Scan(
-			&i.Type,
-			&i.Name,
-			&i.TblName,
+			&i.Kind,
+			&i.ObjectName,
+			&i.TableName,
+			&i.Root,
 			&i.Definition,
 		); err != nil {
 			return nil, err

@@ -28,7 +28,13 @@ func (q *Queries) DeleteKeyset(ctx context.Context, db DBTX) error {
 }
 
 const getKeyset = `-- name: GetKeyset :one
-SELECT CAST(coalesce(registry.id, '') AS TEXT) AS registry_id, keyset.generation, keyset.marker, keyset.kek, keyset.kek_params, keyset.wrapped, keyset.scrub
+SELECT CAST(CASE WHEN octet_length(registry.id) <= 1024 THEN registry.id ELSE '' END AS TEXT) AS registry_id,
+       keyset.generation,
+       CAST(CASE WHEN octet_length(keyset.marker) <= 1024 THEN keyset.marker ELSE '' END AS TEXT) AS marker,
+       CAST(CASE WHEN octet_length(keyset.kek) <= 1024 THEN keyset.kek ELSE '' END AS TEXT) AS kek,
+       CAST(CASE WHEN octet_length(keyset.kek_params) <= 65536 THEN keyset.kek_params ELSE '' END AS TEXT) AS kek_params,
+       CAST(CASE WHEN octet_length(keyset.wrapped) <= 1048576 THEN keyset.wrapped ELSE x'' END AS BLOB) AS wrapped,
+       keyset.scrub
 FROM keyset LEFT JOIN registry ON registry.one = keyset.one
 WHERE keyset.one = 1
 `
@@ -43,7 +49,8 @@ type GetKeysetRow struct {
 	Scrub      int64
 }
 
-// A registry that lost its own row has an id that no keyset is bound to.
+// A registry that lost its own row has an id that no keyset is bound to. Texts that are longer than any keyset's are left out, so that
+// nobody has to read what somebody blew up: what is left opens with no key.
 func (q *Queries) GetKeyset(ctx context.Context, db DBTX) (GetKeysetRow, error) {
 	row := db.QueryRowContext(ctx, getKeyset)
 	var i GetKeysetRow

@@ -36,26 +36,37 @@ func (q *Queries) InsertMigration(ctx context.Context, db DBTX, arg InsertMigrat
 }
 
 const listMigrations = `-- name: ListMigrations :many
-SELECT set_name, number, name, checksum, applied_at
+SELECT CAST(CASE WHEN octet_length(set_name) <= 1024 THEN set_name ELSE '' END AS TEXT) AS set_name,
+       number,
+       CAST(CASE WHEN octet_length(migrations.name) <= 1024 THEN migrations.name ELSE '' END AS TEXT) AS name,
+       CAST(CASE WHEN octet_length(checksum) <= 1024 THEN checksum ELSE '' END AS TEXT) AS checksum
 FROM migrations
-ORDER BY set_name, number
+ORDER BY migrations.set_name, number
+LIMIT ?1
 `
 
-func (q *Queries) ListMigrations(ctx context.Context, db DBTX) ([]Migration, error) {
-	rows, err := db.QueryContext(ctx, listMigrations)
+type ListMigrationsRow struct {
+	SetName  string
+	Number   int64
+	Name     string
+	Checksum string
+}
+
+// What was applied. A text that is longer than any that this module writes is left out.
+func (q *Queries) ListMigrations(ctx context.Context, db DBTX, maxRows int64) ([]ListMigrationsRow, error) {
+	rows, err := db.QueryContext(ctx, listMigrations, maxRows)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Migration
+	var items []ListMigrationsRow
 	for rows.Next() {
-		var i Migration
+		var i ListMigrationsRow
 		if err := rows.Scan(
 			&i.SetName,
 			&i.Number,
 			&i.Name,
 			&i.Checksum,
-			&i.AppliedAt,
 		); err != nil {
 			return nil, err
 		}

@@ -23,14 +23,6 @@ type Config struct {
 	Revision  int64
 }
 
-type Migration struct {
-	SetName   string
-	Number    int64
-	Name      string
-	Checksum  string
-	AppliedAt schema.Timestamp
-}
-
 type Module struct {
 	ID          string
 	Name        string

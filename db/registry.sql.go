@@ -10,7 +10,7 @@ import (
 )
 
 const getRegistry = `-- name: GetRegistry :one
-SELECT id, log_limit FROM registry WHERE one = 1
+SELECT CAST(CASE WHEN octet_length(id) <= 1024 THEN id ELSE '' END AS TEXT) AS id, log_limit FROM registry WHERE one = 1
 `
 
 type GetRegistryRow struct {
@@ -26,7 +26,7 @@ func (q *Queries) GetRegistry(ctx context.Context, db DBTX) (GetRegistryRow, err
 }
 
 const probeWrite = `-- name: ProbeWrite :exec
-UPDATE registry SET log_limit = log_limit WHERE one = 0
+DELETE FROM config WHERE key = '' AND 0 = 1
 `
 
 // A statement that writes and finds no row. SQLite opens a file that it may not write for reading and keeps quiet, even

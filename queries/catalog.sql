@@ -1,7 +1,10 @@
--- What the file holds, as SQLite lists it: the look before opening reads it. Internal objects (sqlite_autoindex and the
--- like) are left out.
+-- Everything that the file's schema holds, SQLite's own objects too, as the look before opening reads it. An automatic index has no
+-- definition.
 -- name: ListCatalog :many
-SELECT type, name, tbl_name, CAST(coalesce(sql, '') AS TEXT) AS definition
+SELECT CAST(coalesce(type, '') AS TEXT) AS kind,
+       CAST(coalesce(sqlite_schema.name, '') AS TEXT) AS object_name,
+       CAST(coalesce(tbl_name, '') AS TEXT) AS table_name,
+       CAST(coalesce(rootpage, 0) AS INTEGER) AS root,
+       CAST(coalesce(sql, '') AS TEXT) AS definition
 FROM sqlite_schema
-WHERE substr(name, 1, 7) <> 'sqlite_'
-ORDER BY type, name;
+ORDER BY type, sqlite_schema.name;

@@ -168,7 +168,7 @@ func (r *opening) decryptAll(ctx context.Context, q *sql.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := queries.ReleaseKeyset(background, sqlite.Privileged(q)); err != nil {
+	if err := queries.ReleaseKeyset(background, sqlite.Privileged(q, sqlite.Update("keyset"))); err != nil {
 		return err
 	}
 	err = r.rewriteAll(ctx, q, "decrypt config", noMarker, func(key, text string) (string, error) {
@@ -178,7 +178,7 @@ func (r *opening) decryptAll(ctx context.Context, q *sql.Conn) error {
 	if err != nil {
 		return err
 	}
-	return queries.DeleteKeyset(background, sqlite.Privileged(q))
+	return queries.DeleteKeyset(background, sqlite.Privileged(q, sqlite.Delete("keyset")))
 }
 
 // rewriteAll puts each value that is not under the marker into another form, in the caller's transaction. Values for which

@@ -139,7 +139,7 @@ func (r *opening) createKeyset(q *sql.Conn, w *keyset.Wrapper, scrub bool) (*key
 	if scrub {
 		params.Scrub = 1
 	}
-	return ring, queries.InsertKeyset(background, sqlite.Privileged(q), params)
+	return ring, queries.InsertKeyset(background, sqlite.Privileged(q, sqlite.Insert("keyset")), params)
 }
 
 // unlock opens the keyset that there is now, and finishes a scrub that is due.
@@ -171,6 +171,6 @@ func (r *opening) scrub(ctx context.Context, writer *sql.DB, wrapped []byte) err
 		return fmt.Errorf("the values are encrypted, but plaintext may be left in the file until it can be rewritten: %w", err)
 	}
 	return r.queue.Do(ctx, commit.Write{Change: func(conn *sql.Conn) error {
-		return queries.ClearScrub(background, sqlite.Privileged(conn), wrapped)
+		return queries.ClearScrub(background, sqlite.Privileged(conn, sqlite.Update("keyset")), wrapped)
 	}})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/oxide-k/stateregistry/internal/feed"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
+	"github.com/oxide-k/stateregistry/internal/sqltext"
 	"github.com/oxide-k/stateregistry/keyset"
 )
 
@@ -80,7 +81,10 @@ type Error struct {
 // maxShownKey is how much of a key a message has, in bytes: all of a key, and of a path, that there can be.
 const maxShownKey = 4 << 10
 
-// Error never holds a config value.
+// maxShownReason is the same for the reason, which may quote names that somebody put into the file.
+const maxShownReason = 8 << 10
+
+// Error returns the message, on one line and of at most some KiB, whatever names are in the file. It never holds a config value.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("registry: ")
@@ -93,7 +97,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " %q", shown)
 	}
 	b.WriteString(": ")
-	b.WriteString(e.Err.Error())
+	b.WriteString(sqltext.Printable(e.Err.Error(), maxShownReason))
 	return b.String()
 }
 

@@ -6,12 +6,9 @@ import (
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
 
-// compactionStep is which revisions compact the log, as the trigger changes_compact has it.
-const compactionStep = 64
-
 // numbers gives the writes that share a transaction their revisions. Each that asks makes one change, to which the triggers
-// give the revision that comes next: only the first has to ask the database. (Nobody else's trigger may be on config or
-// changes, which Open and Verify check.) It is for who has the queue's turn.
+// give the revision that comes next: only the first has to ask the database. (No trigger and no foreign key of anybody else's
+// may be on config or changes, which Open and Verify check.) It is for who has the queue's turn.
 type numbers struct {
 	of    *sql.Conn // the transaction's: each has one of its own
 	last  int64     // the newest revision in it
@@ -40,9 +37,6 @@ func (n *numbers) next(q *sql.Conn) (int64, error) {
 	}
 	n.asked = true
 	n.last++
-	if n.last%compactionStep == 0 {
-		n.of = nil // what goes with the oldest changes may be logged in turn, by a subsystem's foreign keys and triggers
-	}
 	return n.last, nil
 }
 

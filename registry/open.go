@@ -150,14 +150,17 @@ func (r *opening) look(ctx context.Context, exists bool) (status migrate.Status,
 	var found keysetFound
 	if exists {
 		err := sqlite.Look(ctx, r.location, r.wait, !r.opts.readOnly, func(conn *sql.Conn) error {
-			if status, err = migrate.Inspect(background, conn, r.opts.sets); err != nil {
+			if status, err = migrate.Inspect(ctx, conn, r.opts.sets); err != nil {
+				return err
+			}
+			if err = sqlite.LiftLimit(conn); err != nil { // config values may be long
 				return err
 			}
 			found, err = findKeyset(conn, status, r.keys.keyed)
 			return err
 		})
 		if err != nil {
-			return status, err
+			return status, ended(ctx, err)
 		}
 	}
 	switch {
@@ -216,7 +219,7 @@ func (r *opening) prepare(ctx context.Context, writer *sql.DB, status migrate.St
 		if err != nil || row.LogLimit == r.opts.logLimit {
 			return err
 		}
-		return queries.SetLogLimit(background, conn, r.opts.logLimit)
+		return queries.SetLogLimit(background, sqlite.Privileged(conn, sqlite.Update("registry")), r.opts.logLimit)
 	}})
 }
 
@@ -251,8 +254,13 @@ func (r *opening) migrate(ctx context.Context, writer *sql.DB, looked migrate.St
 		}
 		defer func() { err = errors.Join(err, release()) }()
 	}
+	restore, err := sqlite.WithoutForeignKeys(ctx, writer, r.wait)
+	if err != nil {
+		return err
+	}
+	defer func() { err = ended(ctx, errors.Join(err, restore())) }()
 	return r.queue.Exclusive(ctx, func(tx *sqlite.Tx) error {
-		found, err := migrate.Apply(background, tx, r.opts.sets, now)
+		found, err := migrate.Apply(ctx, tx, r.opts.sets, now)
 		if err != nil {
 			return err
 		}

@@ -155,9 +155,13 @@ func WithClock(now func() time.Time) Option {
 // fails, or which alters the core's tables or drops others' is ErrInvalid, and then nothing was done (a file that was
 // missing is there, and empty). A file that has a newer migration of the set is ErrNewerSchema, so that a program that was
 // rolled back does not open it; a migration whose text changed, and one whose number is below one that was applied, is
-// ErrMigrationChanged. Numbers may have gaps, and a file opens without the set too. Rows of modules and config are its to
-// write, as any subsystem's; to changes it may append under a subject of its own; those of migrations and keyset are not its
-// to write.
+// ErrMigrationChanged. (Whether lines end with LF or CRLF is no change.) Numbers may have gaps, and a file opens without the set too.
+// Rows of modules and config are its to write, as any subsystem's; to changes it may append under a subject of its own; those of
+// registry, migrations and keyset are not its to write.
+//
+// Foreign keys are not enforced while migrations run, so that a table can be rebuilt as SQLite's documentation says (a new one,
+// copied, in the place of the old): a DELETE does not cascade. Rows that refer to nothing after the migrations, and did not before,
+// are ErrInvalid, by their tables. A foreign key may refer to modules (id), and to no other table of the registry's.
 func WithMigrations(set string, fsys fs.FS) Option {
 	return func(o *options) error {
 		if fsys == nil {

@@ -136,7 +136,7 @@ func (r *Registry) store(
 				return err
 			}
 		}
-		rows, err := queries.UpdateKeyset(background, sqlite.Privileged(conn), db.UpdateKeysetParams{
+		rows, err := queries.UpdateKeyset(background, sqlite.Privileged(conn, sqlite.Update("keyset")), db.UpdateKeysetParams{
 			Marker: next.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: next.wrapped,
 			Generation: ring.generation, OldWrapped: ring.wrapped,
 		})

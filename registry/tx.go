@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
 
@@ -24,8 +26,10 @@ import (
 // this package. It wraps the driver's: with errors.As it is a sqlite3.Error of github.com/mattn/go-sqlite3, whose
 // ExtendedCode says which kind of constraint it was.
 //
-// Statements may not change the schema of the registry's own tables, the ledger of its migrations, its keyset, nor what
-// outlasts them on the connection: temporary objects, attached databases, settings (PRAGMA). That is ErrInvalid.
+// Statements may not change the schema of the registry's own tables, the ledger of its migrations, its id and limits, its keyset, nor
+// what outlasts them on the connection: temporary objects, attached databases, settings (PRAGMA). That is ErrInvalid. So is Update if
+// they leave a schema behind that no registry has: a table with a foreign key to another of the registry's tables than modules, or a
+// name that is SQLite's own.
 type Tx struct {
 	access
 	registry *Registry
@@ -79,7 +83,7 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 // nil, and undone when it returns an error, panics, or ctx has ended by then. f runs once; its error, or panic, is passed
 // on as it is. Inside f use tx: the registry's own methods with f's context give ErrNested.
 //
-// Its own errors are ErrBusy where other writers, or in memory readers, took longer than [WithLockTimeout], ErrReadOnly,
+// Its own errors are ErrInvalid for a schema that no registry has (see [Tx]), ErrBusy where other writers, or in memory readers, took longer than [WithLockTimeout], ErrReadOnly,
 // ErrTxDone where the transaction was ended before f returned, ErrCommitUnknown, ErrClosed, the context's, and that of a
 // deferred constraint, which is the driver's. Except for ErrCommitUnknown nothing was written then.
 func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
@@ -102,12 +106,32 @@ func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *T
 			return own
 		}
 		tx.finish()
+		if err := checkSchema(ctx, stx); err != nil {
+			return err
+		}
 		return stx.Commit(ctx)
 	})
 	if own != nil {
 		return own
 	}
 	return failed("update", "", ended(ctx, err))
+}
+
+// checkSchema returns ErrInvalid if the transaction's statements changed the schema to one that no registry has, such as a foreign key
+// on the registry's own tables: it would not open any more.
+func checkSchema(ctx context.Context, stx *sqlite.Tx) error {
+	changed, err := stx.SchemaChanged()
+	if err != nil || !changed {
+		return err
+	}
+	problems, err := migrate.Guards(ctx, stx.Conn())
+	if err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return invalid("the statements leave a registry behind that does not open: %s", strings.Join(problems, ", "))
+	}
+	return nil
 }
 
 // newTx is a Tx on stx. end must be called; it undoes what was not committed.

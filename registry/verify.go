@@ -10,6 +10,7 @@ import (
 	"github.com/oxide-k/stateregistry/internal/envelope"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
+	"github.com/oxide-k/stateregistry/internal/sqltext"
 )
 
 // VerifyReport is what Verify found.
@@ -71,7 +72,8 @@ type verification struct {
 }
 
 func (v *verification) found(subject, key, text string) {
-	v.report.Problems = append(v.report.Problems, Problem{Subject: subject, Key: key, Text: text})
+	const longest = 4 << 10 // names in the file may be of any length
+	v.report.Problems = append(v.report.Problems, Problem{Subject: subject, Key: key, Text: sqltext.Printable(text, longest)})
 }
 
 func (v *verification) integrity(ctx context.Context, q *Tx) error {
@@ -89,7 +91,7 @@ func (v *verification) integrity(ctx context.Context, q *Tx) error {
 	}
 	for _, line := range lines {
 		v.found("database", "", fmt.Sprintf("table %s, row %s: refers to a missing row of %s",
-			line[0].String, line[1].String, line[2].String))
+			sqltext.Quoted(line[0].String), line[1].String, sqltext.Quoted(line[2].String)))
 	}
 	return nil
 }

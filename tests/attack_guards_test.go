@@ -63,7 +63,7 @@ func (s *attackSuite) trigger(path, name string) string {
 	s.Require().NoError(err)
 	s.Require().NoError(raw.Close())
 	for _, object := range catalog {
-		if object.Type == "trigger" && object.Name == name {
+		if object.Kind == "trigger" && object.ObjectName == name {
 			return object.Definition
 		}
 	}

@@ -138,9 +138,9 @@ func (s *attackSuite) lift(raw *sql.DB, guards *regexp.Regexp) (restore func()) 
 	s.Require().NoError(err)
 	var definitions []string
 	for _, object := range catalog {
-		if object.Type == "trigger" && guards.MatchString(object.Name) {
+		if object.Kind == "trigger" && guards.MatchString(object.ObjectName) {
 			definitions = append(definitions, object.Definition)
-			s.exec(raw, "DROP TRIGGER "+object.Name)
+			s.exec(raw, "DROP TRIGGER "+object.ObjectName)
 		}
 	}
 	s.Require().NotEmpty(definitions)

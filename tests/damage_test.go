@@ -25,8 +25,8 @@ func withoutGuards(t testing.TB, ctx context.Context, q db.DBTX, guards *regexp.
 	require.NoError(t, err)
 	var drop, restore []string
 	for _, object := range catalog {
-		if object.Type == "trigger" && guards.MatchString(object.Name) {
-			drop = append(drop, "DROP TRIGGER "+object.Name)
+		if object.Kind == "trigger" && guards.MatchString(object.ObjectName) {
+			drop = append(drop, "DROP TRIGGER "+object.ObjectName)
 			restore = append(restore, object.Definition)
 		}
 	}

@@ -3,6 +3,7 @@ package tests
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -232,10 +233,13 @@ func queryCases() map[string]queryCase {
 				SetName: "a set", Number: 7, Name: "the name", Checksum: "the checksum", AppliedAt: moment,
 			}
 			require.NoError(t, q.InsertMigration(ctx, tx, row))
-			rows, err := q.ListMigrations(ctx, tx)
+			rows, err := q.ListMigrations(ctx, tx, 100)
 			require.NoError(t, err)
 			require.Len(t, rows, 1+coreMigrations(t))
-			require.Equal(t, db.Migration(row), rows[0])
+			require.Equal(t, db.ListMigrationsRow{SetName: "a set", Number: 7, Name: "the name", Checksum: "the checksum"}, rows[0])
+			first, err := q.ListMigrations(ctx, tx, 1)
+			require.NoError(t, err)
+			require.Equal(t, rows[:1], first)
 			for i, row := range rows[1:] {
 				require.EqualValues(t, i+1, row.Number)
 			}
@@ -261,7 +265,12 @@ func queryCases() map[string]queryCase {
 			mustExec(t, ctx, tx, index)
 			rows, err := q.ListCatalog(ctx, tx)
 			require.NoError(t, err)
-			require.Equal(t, db.ListCatalogRow{Type: "index", Name: "an_index", TblName: "config", Definition: index}, rows[0])
+			require.Positive(t, rows[0].Root)
+			rows[0].Root = 0
+			require.Equal(t, db.ListCatalogRow{Kind: "index", ObjectName: "an_index", TableName: "config", Definition: index}, rows[0])
+			automatic := slices.IndexFunc(rows, func(r db.ListCatalogRow) bool { return r.ObjectName == "sqlite_autoindex_config_1" })
+			require.Positive(t, automatic)
+			require.Empty(t, rows[automatic].Definition)
 		},
 	}
 }

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/oxide-k/stateregistry/registry"
 )
@@ -34,6 +35,7 @@ func (s *refusalSuite) TestMigrationsThatChanged() {
 		"removed":        {"00004_b.sql": both["00004_b.sql"]},
 		"renumbered":     {"00003_a.sql": both["00002_a.sql"], "00004_b.sql": both["00004_b.sql"]},
 		"inserted below": both.with("00003_c.sql", "CREATE TABLE notes_c (id)"),
+		"a lone CR":      {"00002_a.sql": both["00002_a.sql"] + "\r", "00004_b.sql": both["00004_b.sql"]},
 		"swapped":        {"00002_a.sql": both["00004_b.sql"], "00004_b.sql": both["00002_a.sql"]},
 	} {
 		s.Run(name, func() {
@@ -53,6 +55,15 @@ func (s *refusalSuite) TestMigrationsThatChanged() {
 		copyFile(s.T(), whole, path)
 		renamed := files{"00002_other.sql": both["00002_a.sql"], "00004_b.sql": both["00004_b.sql"]}
 		requireFilled(s.T(), s.open(path, registry.WithMigrations("notes", renamed.fs())))
+	})
+	s.Run("only how its lines end is no change", func() { // git's autocrlf, on the machine that builds
+		lines := files{"00001_a.sql": "CREATE TABLE lines (id);\nCREATE TRIGGER lines_t AFTER INSERT ON lines BEGIN\n  SELECT 1;\nEND;\n"}
+		crlf := files{"00001_a.sql": strings.ReplaceAll(lines["00001_a.sql"], "\n", "\r\n")}
+		path := s.create("lines.db", registry.WithMigrations("lines", crlf.fs()))
+		definition := sqliteRows(s.T(), path, "SELECT sql FROM sqlite_schema WHERE name = 'lines_t'")
+		s.Require().NotContains(definition[0][0], `\r`)
+		requireFilled(s.T(), s.open(path, registry.WithMigrations("lines", lines.fs())))
+		requireFilled(s.T(), s.open(path, registry.WithMigrations("lines", crlf.fs())))
 	})
 	s.Run("a set that is not given is ignored", func() {
 		path := s.file("x.db")

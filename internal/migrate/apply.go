@@ -8,12 +8,17 @@ import (
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
+	"github.com/oxide-k/stateregistry/internal/sqltext"
 	"github.com/oxide-k/stateregistry/schema"
 )
 
 // Apply runs everything pending in tx, which must hold the write lock: it looks again first, since another process may
 // have been faster. A set's tables and views must start with its name, and it must leave the core's alone: ErrSet, and
 // the caller rolls back. It returns what it found, whose Pending it has run.
+//
+// Foreign keys should be off on the connection (sqlite.WithoutForeignKeys): with them on, dropping a table, as rebuilding one takes,
+// deletes the rows of the tables that refer to it. Apply checks them itself, and returns ErrSet if rows refer to nothing that did not
+// before. The context bounds the migrations.
 func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp) (Status, error) {
 	conn := tx.Conn()
 	status, err := Inspect(ctx, conn, sets)
@@ -24,14 +29,30 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 	if err != nil {
 		return Status{}, err
 	}
-	queries := db.New()
+	var before dangling
 	for _, m := range status.Pending {
-		if err := run(ctx, tx, c, m, status.sets); err != nil {
+		if m.Set == CoreName {
+			err = runCore(ctx, tx, m)
+		} else {
+			if before == nil { // the core's come first, and refer to nothing
+				if before, err = readDangling(ctx, conn); err != nil {
+					return Status{}, err
+				}
+			}
+			err = runSet(ctx, tx, c, m, status.sets)
+		}
+		if err != nil {
 			return Status{}, err
 		}
 	}
+	if before != nil {
+		if err := before.check(ctx, conn); err != nil {
+			return Status{}, err
+		}
+	}
+	queries := db.New()
 	for _, m := range status.Pending { // only now: the ledger itself may be new
-		err := queries.InsertMigration(ctx, sqlite.Privileged(conn), db.InsertMigrationParams{
+		err := queries.InsertMigration(ctx, sqlite.Privileged(conn, sqlite.Insert(ledger)), db.InsertMigrationParams{
 			SetName: m.Set, Number: m.Number, Name: m.Name, Checksum: m.Checksum, AppliedAt: now,
 		})
 		if err != nil {
@@ -41,7 +62,23 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 	return status, tx.SetApplicationID(ApplicationID)
 }
 
-func run(ctx context.Context, tx *sqlite.Tx, c core, m Pending, names []string) error {
+// runCore runs a migration of the core's. It ran on every other file: if it fails, the file is at fault.
+func runCore(ctx context.Context, tx *sqlite.Tx, m Pending) error {
+	err := tx.MigrateCore(func() error {
+		_, err := tx.Conn().ExecContext(ctx, m.SQL)
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("%s: %s: %w", m.Set, m.Name, err)
+	}
+	if sqlite.IsStatementError(err) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
+// runSet runs a migration of a set's, and looks at what it did to the schema.
+func runSet(ctx context.Context, tx *sqlite.Tx, c core, m Pending, sets []string) error {
 	before, err := readCatalog(ctx, tx.Conn(), c.owns)
 	if err != nil {
 		return err
@@ -50,31 +87,34 @@ func run(ctx context.Context, tx *sqlite.Tx, c core, m Pending, names []string) 
 		_, err := tx.Conn().ExecContext(ctx, m.SQL)
 		return err
 	})
-	if err != nil {
-		if sqlite.IsNotAuthorized(err) {
-			return refuse(ErrSet, "%s: %s: %s: %w", m.Set, m.Name, sqlite.Forbidden, err)
-		}
-		return failedRun(m, err)
-	}
-	if m.Set == CoreName {
-		return nil
+	switch {
+	case sqlite.IsNotAuthorized(err):
+		return refuse(ErrSet, "%s: %s: %s: %w", m.Set, m.Name, sqlite.Forbidden, err)
+	case sqlite.IsStatementError(err):
+		return fmt.Errorf("%w: %s: %s: %w", ErrSet, m.Set, m.Name, err)
+	case err != nil:
+		return fmt.Errorf("%s: %s: %w", m.Set, m.Name, err)
 	}
 	after, err := readCatalog(ctx, tx.Conn(), c.owns)
 	if err != nil {
 		return err
 	}
-	if diff := after.differences(before); len(diff) > 0 {
-		return refuse(ErrSet, "%s: %s changes the registry's own tables: %s", m.Set, m.Name, strings.Join(diff, ", "))
+	diff, err := c.problems(ctx, tx.Conn(), after, before)
+	if err != nil {
+		return err
+	}
+	if len(diff) > 0 {
+		return refuse(ErrSet, "%s: %s leaves no registry behind that opens: %s", m.Set, m.Name, strings.Join(diff, ", "))
 	}
 	for _, name := range before.others {
-		if owner(name, names) != m.Set && !slices.Contains(after.others, name) {
-			return refuse(ErrSet, "%s: %s drops %s, which is not the set's", m.Set, m.Name, name)
+		if owner(name, sets) != m.Set && !slices.Contains(after.others, name) {
+			return refuse(ErrSet, "%s: %s drops %s, which is not the set's", m.Set, m.Name, sqltext.Quoted(name))
 		}
 	}
 	for _, name := range after.others {
-		if owner(name, names) != m.Set && !slices.Contains(before.others, name) {
+		if owner(name, sets) != m.Set && !slices.Contains(before.others, name) {
 			return refuse(ErrSet, "%s: %s makes %s: its name must start with the set's, and with no longer one of another set",
-				m.Set, m.Name, name)
+				m.Set, m.Name, sqltext.Quoted(name))
 		}
 	}
 	return nil
@@ -88,17 +128,4 @@ func owner(table string, names []string) (set string) {
 		}
 	}
 	return set
-}
-
-// failedRun says whose fault it is that a migration failed: the set's, where its SQL or its constraints did; the file's,
-// where the core's did, which ran on every other file.
-func failedRun(m Pending, err error) error {
-	err = fmt.Errorf("%s: %s: %w", m.Set, m.Name, err)
-	if !sqlite.IsStatementError(err) {
-		return err
-	}
-	if m.Set == CoreName {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return fmt.Errorf("%w: %w", ErrSet, err)
 }

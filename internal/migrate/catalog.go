@@ -2,150 +2,199 @@ package migrate
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/sqltext"
 )
 
-// catalog is what a database holds, as far as the registry cares.
+// catalog is what a database's schema holds. Names are in lowercase, as SQLite compares them.
 type catalog struct {
-	tables   map[string][]column          // of the core's names only
-	unique   map[string][]string          // table -> its unique indexes and primary key, of the core's tables only
-	triggers map[string]map[string]string // table -> trigger -> definition, of the core's tables only
+	tables   map[string]string            // core table -> definition
+	indexes  map[string]map[string]string // core table -> index -> definition, "" for an automatic one
+	triggers map[string]map[string]string // core table -> trigger -> definition
 	others   []string                     // further tables and views
+	strange  []string                     // what no registry holds, in words
 }
 
-// column is a row of PRAGMA table_xinfo.
-type column struct {
-	name, kind   string
-	notNull      int
-	defaultValue sql.NullString
-	primaryKey   int
-	hidden       int
-}
+// schemaRoot is the page of the schema itself.
+const schemaRoot = 1
 
-// readCatalog lists the database. coreTables says which tables are looked at closely.
-func readCatalog(ctx context.Context, q db.DBTX, coreTables func(name string) bool) (catalog, error) {
-	c := catalog{tables: map[string][]column{}, unique: map[string][]string{}, triggers: map[string]map[string]string{}}
+// readCatalog lists the database. isCore says which tables are looked at closely.
+//
+// Every row is an attacker's input. SQLite takes the definition of a row if its type, name and table are those that the definition
+// says, without regard to case, each up to its first NUL.
+func readCatalog(ctx context.Context, q db.DBTX, isCore func(name string) bool) (catalog, error) {
+	c := catalog{
+		tables: map[string]string{}, indexes: map[string]map[string]string{}, triggers: map[string]map[string]string{},
+	}
 	rows, err := db.New().ListCatalog(ctx, q)
 	if err != nil {
 		return catalog{}, err
 	}
+	names, roots := map[[2]string]bool{}, map[int64]bool{schemaRoot: true}
 	for _, row := range rows {
-		name, table := strings.ToLower(row.Name), strings.ToLower(row.TblName)
-		switch {
-		case row.Type == "table" && coreTables(name):
-			if c.tables[name], err = readColumns(ctx, q, name); err != nil {
-				return catalog{}, err
-			}
-			if c.unique[name], err = readUnique(ctx, q, name); err != nil {
-				return catalog{}, err
-			}
-		case row.Type == "table" || row.Type == "view":
-			c.others = append(c.others, name)
-		case row.Type == "trigger" && coreTables(table):
-			if c.triggers[table] == nil {
-				c.triggers[table] = map[string]string{}
-			}
-			c.triggers[table][row.Name] = row.Definition
+		kind, name, table := sqltext.Lower(row.Kind), sqltext.Lower(row.ObjectName), sqltext.Lower(row.TableName)
+		if strings.ContainsRune(kind+name+table+row.Definition, 0) {
+			c.isStrange("%s is not named as SQLite names it", sqltext.Quoted(row.ObjectName))
+			continue
 		}
+		if names[[2]string{kind, name}] {
+			c.isStrange("there are two of %s", sqltext.Quoted(row.ObjectName))
+		}
+		names[[2]string{kind, name}] = true
+		if row.Root != 0 && roots[row.Root] {
+			c.isStrange("%s shares its pages with something else", sqltext.Quoted(row.ObjectName))
+		}
+		roots[row.Root] = true
+		c.add(kind, name, table, row, isCore)
 	}
 	return c, nil
 }
 
-func readColumns(ctx context.Context, q db.DBTX, table string) (columns []column, err error) {
-	err = eachRow(ctx, q, fmt.Sprintf("PRAGMA table_xinfo(%q)", table), func(scan func(...any) error) error {
-		var id int
-		var c column
-		err := scan(&id, &c.name, &c.kind, &c.notNull, &c.defaultValue, &c.primaryKey, &c.hidden)
-		columns = append(columns, c)
-		return err
-	})
-	return columns, err
+func (c *catalog) add(kind, name, table string, row db.ListCatalogRow, isCore func(name string) bool) {
+	switch {
+	case kind == "table" && isCore(name):
+		c.tables[name] = row.Definition
+	case kind == "index" && isCore(table):
+		put(c.indexes, table, name, row.Definition)
+	case kind == "trigger" && isCore(table):
+		put(c.triggers, table, name, row.Definition)
+	case kind == "table" && slices.Contains(sqlitesOwn, name):
+	case kind == "index" && row.Definition == "" && isReserved(name) && !isReserved(table): // an automatic one
+	case isReserved(name), isReserved(table):
+		c.isStrange("%s takes a name that is SQLite's own", sqltext.Quoted(row.ObjectName))
+	case kind == "view" && isCore(name):
+		c.isStrange("view %s takes a name of the registry's", name)
+	case kind == "table", kind == "view":
+		c.others = append(c.others, name)
+	case kind != "index" && kind != "trigger":
+		c.isStrange("%s is of the unknown kind %s", sqltext.Quoted(row.ObjectName), sqltext.Quoted(row.Kind))
+	}
 }
 
-// readUnique describes what REPLACE would remove other rows for: each unique index by its columns and how they compare.
-// The names do not matter. An index that is not unique changes nothing, and is left out.
-func readUnique(ctx context.Context, q db.DBTX, table string) (found []string, err error) {
-	var names, kinds []string
-	err = eachRow(ctx, q, fmt.Sprintf("PRAGMA index_list(%q)", table), func(scan func(...any) error) error {
-		var seq, unique, partial int
-		var name, origin string
-		err := scan(&seq, &name, &unique, &origin, &partial)
-		if unique == 1 {
-			names, kinds = append(names, name), append(kinds, fmt.Sprintf("%s partial=%d", origin, partial))
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i, name := range names {
-		text := kinds[i]
-		err := eachRow(ctx, q, fmt.Sprintf("PRAGMA index_xinfo(%q)", name), func(scan func(...any) error) error {
-			var seq, id, descending, key int
-			var column, collation sql.NullString
-			err := scan(&seq, &id, &column, &descending, &collation, &key)
-			if key == 1 {
-				text += fmt.Sprintf(", %s %s", column.String, collation.String)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, text)
-	}
-	slices.Sort(found)
-	return found, nil
+func (c *catalog) isStrange(format string, args ...any) {
+	c.strange = append(c.strange, fmt.Sprintf(format, args...))
 }
 
-func eachRow(ctx context.Context, q db.DBTX, pragma string, row func(scan func(...any) error) error) error {
-	rows, err := q.QueryContext(ctx, pragma)
-	if err != nil {
-		return err
+func put(in map[string]map[string]string, table, name, definition string) {
+	if in[table] == nil {
+		in[table] = map[string]string{}
 	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	in[table][name] = definition
 }
 
-// differences is what c lacks of want, or has otherwise, in words: tables with their columns, and triggers by their
-// exact text. A trigger on a core table that is not in want counts too: it would act in the registry's name.
+// sqlitesOwn are the tables that SQLite makes beside a program's (sqlite.org/fileformat2.html, sections 2.6.2 to 2.6.5).
+var sqlitesOwn = []string{"sqlite_sequence", "sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "sqlite_stat4"}
+
+// isReserved reports whether a name is SQLite's to give. A table with the name of a pragma's function would be asked in its place.
+func isReserved(name string) bool {
+	return strings.HasPrefix(name, "sqlite_") || strings.HasPrefix(name, "pragma_")
+}
+
+// differences returns what c lacks of want, has otherwise, or has too much, in words: the definitions of tables, indexes and
+// triggers. What stands on a core table and is not in want counts too: it would act in the registry's name.
 func (c catalog) differences(want catalog) []string {
-	var found []string
+	found := slices.Clone(c.strange)
 	for _, table := range slices.Sorted(maps.Keys(want.tables)) {
-		columns, ok := c.tables[table]
+		definition, ok := c.tables[table]
 		switch {
 		case !ok:
 			found = append(found, fmt.Sprintf("table %s is missing", table))
-		case !slices.Equal(columns, want.tables[table]):
-			found = append(found, fmt.Sprintf("table %s has other columns", table))
-		case !slices.Equal(c.unique[table], want.unique[table]):
-			found = append(found, fmt.Sprintf("table %s has other unique indexes", table))
+		case !sameTable(table, definition, want.tables[table]):
+			found = append(found, fmt.Sprintf("table %s is defined otherwise than its migrations define it", table))
 		}
-		for _, name := range slices.Sorted(maps.Keys(want.triggers[table])) {
-			definition, ok := c.triggers[table][name]
-			switch {
-			case !ok:
-				found = append(found, fmt.Sprintf("trigger %s is missing", name))
-			case definition != want.triggers[table][name]:
-				found = append(found, fmt.Sprintf("trigger %s was altered", name))
-			}
+		found = append(found, missing("index", table, c.indexes[table], want.indexes[table])...)
+		found = append(found, missing("trigger", table, c.triggers[table], want.triggers[table])...)
+	}
+	for _, table := range slices.Sorted(maps.Keys(c.tables)) {
+		if _, ok := want.tables[table]; !ok {
+			found = append(found, fmt.Sprintf("table %s takes a name of the registry's", table))
 		}
-		for _, name := range slices.Sorted(maps.Keys(c.triggers[table])) {
-			if _, ok := want.triggers[table][name]; !ok {
-				found = append(found, fmt.Sprintf("table %s has a foreign trigger %s", table, name))
-			}
+	}
+	const shown = 20
+	if len(found) > shown {
+		found = append(found[:shown], fmt.Sprintf("and %d more", len(found)-shown))
+	}
+	return found
+}
+
+// missing compares the indexes or the triggers of a core table.
+func missing(kind, table string, have, want map[string]string) (found []string) {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		switch definition, ok := have[name]; {
+		case !ok:
+			found = append(found, fmt.Sprintf("%s %s is missing", kind, name))
+		case definition != want[name]:
+			found = append(found, fmt.Sprintf("%s %s was altered", kind, name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		if _, ok := want[name]; !ok && !(kind == "index" && isHarmlessIndex(table, have[name])) {
+			found = append(found, fmt.Sprintf("table %s has a foreign %s %s", table, kind, sqltext.Quoted(name)))
 		}
 	}
 	return found
+}
+
+// oxideTables are the tables that oxide-k's kernel makes itself, with their columns.
+var oxideTables = map[string][]string{
+	"modules": {"id", "name", "version", "kind", "state", "description", "updated_at", "revision"},
+	"config":  {"key", "value", "updated_at", "revision"},
+}
+
+// sameTable reports whether a table is defined as want says: to the letter, or, if oxide-k's kernel wrote it, token by token.
+func sameTable(table, definition, want string) bool {
+	if _, ok := oxideTables[table]; ok {
+		return sqltext.Equal(definition, want)
+	}
+	return definition == want
+}
+
+// isHarmlessIndex reports whether an index of a stranger's on one of oxide-k's tables only makes that kernel's queries faster: a plain
+// one, not unique, of bare columns. All others are code that runs at each write, or forbid some.
+func isHarmlessIndex(table, definition string) bool {
+	tokens := sqltext.Tokens(definition)
+	for i, token := range tokens {
+		tokens[i] = sqltext.Lower(unquoted(token))
+	}
+	if len(tokens) < 8 || !slices.Equal(tokens[:2], []string{"create", "index"}) ||
+		!slices.Equal(tokens[3:6], []string{"on", table, "("}) || tokens[len(tokens)-1] != ")" {
+		return false
+	}
+	for column := range splitAt(tokens[6:len(tokens)-1], ",") {
+		directed := len(column) == 2 && (column[1] == "asc" || column[1] == "desc")
+		if len(column) != 1 && !directed || !slices.Contains(oxideTables[table], column[0]) {
+			return false
+		}
+	}
+	return true
+}
+
+// unquoted returns the name that a token stands for.
+func unquoted(token string) string {
+	if last := len(token) - 1; last > 0 && strings.ContainsRune("\"`[", rune(token[0])) {
+		return token[1:last]
+	}
+	return token
+}
+
+func splitAt(tokens []string, separator string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for {
+			at := slices.Index(tokens, separator)
+			if at < 0 {
+				yield(tokens)
+				return
+			}
+			if !yield(tokens[:at]) {
+				return
+			}
+			tokens = tokens[at+1:]
+		}
+	}
 }

@@ -74,7 +74,7 @@ func Tables() (all, private []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return slices.Sorted(maps.Keys(c.versions[c.last].tables)), []string{ledger, "keyset"}, nil
+	return slices.Sorted(maps.Keys(c.versions[c.last].tables)), []string{ledger, "keyset", "registry"}, nil
 }
 
 // owns reports whether the newest schema has a core table of that name.

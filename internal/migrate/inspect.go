@@ -35,6 +35,9 @@ const oxideTable = "modules"
 // ledger is the table of applied migrations, which every registry has and no oxide-k database.
 const ledger = "migrations"
 
+// maxLedger is how many applied migrations a registry may have.
+const maxLedger = 10_000
+
 // Inspect looks at a database and changes nothing. It returns ErrNotRegistry for another program's, ErrCorrupt where a
 // table or a guard of the core is missing, altered or foreign, by name, ErrNewer where the database has migrations that
 // the core or a given set has not, and ErrChanged where one was edited since. Applied sets that are not given are ignored.
@@ -51,11 +54,14 @@ func Inspect(ctx context.Context, q db.DBTX, sets []Set) (Status, error) {
 		return Status{}, refuse(ErrNotRegistry, "its application_id is %#x, another program's", id)
 	}
 	found, err := readCatalog(ctx, q, c.owns)
+	if sqlite.IsTooBig(err) {
+		return Status{}, refuse(ErrCorrupt, "its schema has a text that is longer than any registry's")
+	}
 	if err != nil {
 		return Status{}, err
 	}
-	status := Status{New: id == 0 && len(found.tables) == 0 && len(found.others) == 0}
-	var applied map[string][]db.Migration
+	status := Status{New: id == 0 && len(found.tables) == 0 && len(found.others) == 0 && len(found.strange) == 0}
+	var applied map[string][]db.ListMigrationsRow
 	if !status.New {
 		if applied, status.ID, err = c.examine(ctx, q, id, found); err != nil {
 			return Status{}, err
@@ -72,7 +78,7 @@ func Inspect(ctx context.Context, q db.DBTX, sets []Set) (Status, error) {
 	return status, err
 }
 
-// Guards lists what is missing, altered or foreign among the core's tables and triggers, in words.
+// Guards lists what of the schema is missing, altered or foreign, in words: nothing, in a registry that Inspect accepts.
 func Guards(ctx context.Context, q db.DBTX) ([]string, error) {
 	c, err := loadCore()
 	if err != nil {
@@ -82,19 +88,32 @@ func Guards(ctx context.Context, q db.DBTX) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return found.differences(c.versions[c.last]), nil
+	return c.problems(ctx, q, found, c.versions[c.last])
+}
+
+// problems returns what in a database is not as want has it, and the foreign keys that no registry allows.
+func (c core) problems(ctx context.Context, q db.DBTX, found, want catalog) ([]string, error) {
+	diff := found.differences(want)
+	if len(diff) > 0 {
+		return diff, nil // a table of the wrong name could stand for what lists the foreign keys
+	}
+	return foreignReferences(ctx, q, c.owns)
 }
 
 // examine holds a database that is not empty against the version that its ledger claims, and returns the ledger and the
 // registry's id.
 func (c core) examine(
 	ctx context.Context, q db.DBTX, id int64, found catalog,
-) (applied map[string][]db.Migration, registryID string, err error) {
+) (applied map[string][]db.ListMigrationsRow, registryID string, err error) {
 	if _, ok := found.tables[ledger]; !ok && id == 0 {
 		return nil, "", c.examineOxide(ctx, q, found)
 	}
 	if id != ApplicationID {
-		if diff := found.differences(c.versions[c.last]); len(diff) > 0 {
+		diff, err := c.problems(ctx, q, found, c.versions[c.last])
+		if err != nil {
+			return nil, "", err
+		}
+		if len(diff) > 0 {
 			return nil, "", refuse(ErrNotRegistry, "its application_id is 0 and %s", strings.Join(diff, ", "))
 		}
 		// As after a dump and restore, which keeps everything else.
@@ -106,15 +125,20 @@ func (c core) examine(
 	if _, ok := found.tables[ledger]; !ok {
 		return nil, "", refuse(ErrCorrupt, "table %s is missing", ledger)
 	}
-	rows, err := db.New().ListMigrations(ctx, q)
-	if err != nil {
-		other := !slices.Equal(found.tables[ledger], c.versions[c.last].tables[ledger])
-		if other || !sqlite.IsSQLite(err) { // the latter: database/sql met a value of another type
-			return nil, "", refuse(ErrCorrupt, "table %s cannot be read: %w", ledger, err)
-		}
-		return nil, "", err
+	if _, ok := found.tables["registry"]; !ok {
+		return nil, "", refuse(ErrCorrupt, "table registry is missing")
 	}
-	applied = map[string][]db.Migration{}
+	rows, err := db.New().ListMigrations(ctx, q, maxLedger+1)
+	switch {
+	case err != nil && (sqlite.IsStatementError(err) || sqlite.IsTooBig(err) || !sqlite.IsSQLite(err) && ctx.Err() == nil):
+		// The last of them: database/sql met a value of another type.
+		return nil, "", refuse(ErrCorrupt, "table %s cannot be read: %w", ledger, err)
+	case err != nil:
+		return nil, "", err
+	case len(rows) > maxLedger:
+		return nil, "", refuse(ErrCorrupt, "table %s has more than %d rows", ledger, maxLedger)
+	}
+	applied = map[string][]db.ListMigrationsRow{}
 	for _, row := range rows {
 		applied[row.SetName] = append(applied[row.SetName], row)
 	}
@@ -129,7 +153,11 @@ func (c core) examine(
 	if !ok || version == 0 {
 		return nil, "", refuse(ErrCorrupt, "its ledger names no version of the core that ever was")
 	}
-	if diff := found.differences(want); len(diff) > 0 {
+	diff, err := c.problems(ctx, q, found, want)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(diff) > 0 {
 		return nil, "", refuse(ErrCorrupt, "%s", strings.Join(diff, ", "))
 	}
 	row, err := db.New().GetRegistry(ctx, q)
@@ -152,19 +180,23 @@ func (c core) examineOxide(ctx context.Context, q db.DBTX, found catalog) error 
 		}
 	}
 	if _, ok := found.tables["config"]; !ok {
-		found.tables["config"], found.unique["config"] = want.tables["config"], want.unique["config"] // migration 1 makes it
+		found.tables["config"], found.indexes["config"] = want.tables["config"], want.indexes["config"] // migration 1 makes it
 	}
-	if diff := found.differences(want); len(diff) > 0 {
+	diff, err := c.problems(ctx, q, found, want)
+	if err != nil {
+		return err
+	}
+	if len(diff) > 0 {
 		return refuse(ErrNotRegistry, "it looks like oxide-k's, but %s", strings.Join(diff, ", "))
 	}
 	return checkEncoding(ctx, q, ErrNotRegistry)
 }
 
 // compare returns what each set has that was not applied, after checking that what was applied is still the same.
-func compare(sets []Set, applied map[string][]db.Migration) ([]Pending, error) {
+func compare(sets []Set, applied map[string][]db.ListMigrationsRow) ([]Pending, error) {
 	var pending []Pending
 	for _, set := range sets {
-		done := map[int64]db.Migration{}
+		done := map[int64]db.ListMigrationsRow{}
 		newest := int64(0)
 		for _, row := range applied[set.Name] {
 			done[row.Number] = row

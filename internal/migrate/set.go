@@ -26,7 +26,7 @@ type Set struct {
 type Migration struct {
 	Number   int64
 	Name     string // the file's name
-	SQL      string
+	SQL      string // with line feeds between lines, whatever the file has
 	Checksum string // SHA-256 of SQL, lowercase hex
 }
 
@@ -79,6 +79,7 @@ func load(name string, fsys fs.FS) (Set, error) {
 		if found := downMarker.Find(text); found != nil {
 			return fmt.Errorf("%s has a part %q: the whole file would run", file, bytes.TrimSpace(found))
 		}
+		text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) // git writes either, by its settings
 		sum := sha256.Sum256(text)
 		set.Migrations = append(set.Migrations, Migration{
 			Number: number, Name: path.Base(file), SQL: string(text), Checksum: hex.EncodeToString(sum[:]),

@@ -3,9 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"strings"
@@ -18,8 +18,8 @@ type Settings struct {
 	Location Location
 	// RelaxedSync syncs at checkpoints only (synchronous=NORMAL): a power loss can take the newest commits back.
 	RelaxedSync bool
-	// Guarded are the tables whose schema callers' statements must leave as it is. Private are those whose rows only what is
-	// Privileged writes, migrations no more than callers. (IsNotAuthorized; on the connection that writes. In lowercase.)
+	// Guarded are the tables whose schema the statements of callers and of sets' migrations leave as it is. Private are those whose
+	// rows only Privileged statements write. (IsNotAuthorized; on the connection that writes. In lowercase.)
 	Guarded, Private []string
 }
 
@@ -89,9 +89,13 @@ func UseWAL(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
 	})
 }
 
-// Look opens the file for reading, changing nothing in it, and calls inspect in a transaction: on one snapshot. With
-// mayRecover, a journal that a crash left behind is played back first, as any connection that may write would do. It
-// waits for locks as w says.
+// lookLength is how long a row may be that Look's connection reads, in bytes: longer than any definition of a table. What somebody
+// blew up to gigabytes costs nothing (IsTooBig).
+const lookLength = 1 << 20
+
+// Look opens the file for reading, changing nothing in it, and calls inspect in a transaction: on one snapshot. Rows of more than 1 MiB
+// cannot be read (IsTooBig), unless inspect calls LiftLimit. With mayRecover, a journal that a crash left behind is played back first,
+// as any connection that may write would do. It waits for locks as w says.
 func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func(*sql.Conn) error) error {
 	// SQLite takes a file of one byte for an empty one (unixFileSize), and would write a database over it.
 	if info, err := os.Stat(l.path); err == nil && info.Size() == 1 {
@@ -100,7 +104,9 @@ func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func
 	look := func(mode string) error {
 		params := Settings{Location: l}.params()
 		params.Set("mode", mode)
-		pool := sql.OpenDB(Settings{Location: l}.connector(params))
+		connector := Settings{Location: l}.connector(params)
+		connector.longest = lookLength
+		pool := sql.OpenDB(connector)
 		defer pool.Close()
 		return w.Retry(ctx, func() error {
 			conn, err := pool.Conn(ctx)
@@ -121,6 +127,14 @@ func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func
 		err = look("rw")
 	}
 	return err
+}
+
+// LiftLimit lets Look's connection read rows of any length.
+func LiftLimit(looking *sql.Conn) error {
+	return looking.Raw(func(c any) error {
+		c.(*conn).SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, math.MaxInt32)
+		return nil
+	})
 }
 
 // create makes the file, if it is missing, as SQLite makes one: empty.
@@ -167,30 +181,4 @@ func (s Settings) params() url.Values {
 
 func (s Settings) connector(params url.Values, pragmas ...string) *connector {
 	return &connector{settings: s, dsn: s.Location.uri(params), pragmas: append(pragmas, "PRAGMA trusted_schema = OFF")}
-}
-
-// connector opens connections without a driver name in database/sql's global table.
-type connector struct {
-	settings Settings
-	dsn      string
-	pragmas  []string // run on each new connection: through a pool they would reach only one
-}
-
-func (c *connector) Connect(context.Context) (driver.Conn, error) {
-	raw, err := c.Driver().Open(c.dsn)
-	if err != nil {
-		return nil, err
-	}
-	return newConn(raw.(*sqlite3.SQLiteConn), c.settings), nil
-}
-
-func (c *connector) Driver() driver.Driver {
-	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
-		for _, pragma := range c.pragmas {
-			if _, err := conn.Exec(pragma, nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	}}
 }

@@ -20,6 +20,8 @@ type Tx struct {
 	raw   *conn
 	wait  Wait
 	books *sql.Tx // nil until SQL was called
+	// schema is SQLite's count of changes of the schema, as it was before the statements of SQL.
+	schema int64
 }
 
 // BeginWrite begins a transaction that holds the write lock from the start: one that began by reading would get a busy
@@ -71,13 +73,35 @@ func (tx *Tx) Conn() *sql.Conn { return tx.conn }
 // database/sql keeps book of both, and Commit and Rollback close them first.
 func (tx *Tx) SQL() (*sql.Tx, error) {
 	if tx.books == nil {
+		version, err := tx.schemaVersion()
+		if err != nil {
+			return nil, err
+		}
 		books, err := tx.conn.BeginTx(context.Background(), nil)
 		if err != nil {
 			return nil, err
 		}
-		tx.books = books
+		tx.schema, tx.books = version, books
 	}
 	return tx.books, nil
+}
+
+// SchemaChanged closes what SQL's statements left open, and reports whether they changed the schema.
+func (tx *Tx) SchemaChanged() (bool, error) {
+	if tx.books == nil {
+		return false, nil
+	}
+	tx.settle()
+	if err := tx.Standing(); err != nil {
+		return false, err
+	}
+	version, err := tx.schemaVersion()
+	return version != tx.schema, err
+}
+
+func (tx *Tx) schemaVersion() (version int64, err error) {
+	err = tx.conn.QueryRowContext(context.Background(), "PRAGMA schema_version").Scan(&version)
+	return version, err
 }
 
 // settle closes what SQL's statements left open, and waits for those that are running.
@@ -137,9 +161,15 @@ func (tx *Tx) Release() {
 	_ = tx.conn.Close()
 }
 
-// Migrate runs f, whose statements may not begin, end or leave the transaction (IsNotAuthorized).
+// Migrate runs f, whose statements may not begin, end or leave the transaction, and change nothing of what is Settings.Guarded or
+// Private (IsNotAuthorized).
 func (tx *Tx) Migrate(f func() error) error {
-	return tx.raw.as(migration, f)
+	return tx.raw.with(rights{migrating: true}, f)
+}
+
+// MigrateCore runs f, whose statements are this module's own and may do everything.
+func (tx *Tx) MigrateCore(f func() error) error {
+	return tx.raw.with(rights{everything: true}, f)
 }
 
 // SetApplicationID marks the file, when the transaction commits.

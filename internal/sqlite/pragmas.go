@@ -1,0 +1,62 @@
+package sqlite
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/oxide-k/stateregistry/internal/sqltext"
+)
+
+// Pragmas that callers may use, with or without a value: what they take is no setting, or one that ends with the transaction.
+var harmlessPragmas = []string{
+	"collation_list", "compile_options", "data_version", "database_list", "defer_foreign_keys", "foreign_key_check",
+	"foreign_key_list", "freelist_count", "function_list", "index_info", "index_list", "index_xinfo", "integrity_check",
+	"module_list", "page_count", "pragma_list", "quick_check", "table_info", "table_list", "table_xinfo", "user_version",
+}
+
+// Settings that callers may read. A value would outlast the statement.
+var readablePragmas = []string{
+	"application_id", "auto_vacuum", "busy_timeout", "cache_size", "cache_spill", "cell_size_check", "encoding", "foreign_keys",
+	"ignore_check_constraints", "journal_mode", "journal_size_limit", "locking_mode", "max_page_count", "mmap_size", "page_size",
+	"query_only", "recursive_triggers", "schema_version", "secure_delete", "synchronous", "temp_store", "trusted_schema",
+	"wal_autocheckpoint", "writable_schema",
+}
+
+// mayUsePragma reports whether a caller's statement may use a pragma. All that are not known by name are refused. To set something to
+// the empty text is to set it to 0 or OFF, and the driver's authorizer cannot tell that from no value: what may only be read is
+// allowed only if the statement's text has no value either.
+func mayUsePragma(name, value string, noSetting bool) bool {
+	name = sqltext.Lower(name)
+	return slices.Contains(harmlessPragmas, name) || value == "" && noSetting && slices.Contains(readablePragmas, name)
+}
+
+// setsNoPragma reports whether no PRAGMA in a text has a value: each ends after its name.
+func setsNoPragma(text string) bool {
+	if !mentionsPragma(text) {
+		return true
+	}
+	tokens := sqltext.Tokens(text)
+	for i, token := range tokens {
+		if sqltext.Lower(token) != "pragma" {
+			continue
+		}
+		end := i + 2 // PRAGMA name
+		if end < len(tokens) && tokens[end] == "." {
+			end += 2 // PRAGMA schema.name
+		}
+		if end < len(tokens) && tokens[end] != ";" {
+			return false
+		}
+	}
+	return true
+}
+
+func mentionsPragma(text string) bool {
+	const word = "pragma"
+	for i := 0; i+len(word) <= len(text); i++ {
+		if text[i]|0x20 == 'p' && strings.EqualFold(text[i:i+len(word)], word) {
+			return true
+		}
+	}
+	return false
+}
