@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/commit"
@@ -140,8 +141,17 @@ func (r *Registry) store(
 			Marker: next.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: next.wrapped,
 			Generation: ring.generation, OldWrapped: ring.wrapped,
 		})
-		stored = rows > 0
-		return err
+		if stored = rows > 0; stored || err != nil {
+			return err
+		}
+		switch row, err := readKeyset(conn); {
+		case errors.Is(err, sql.ErrNoRows): // it was decrypted
+			return nil
+		case err == nil && ring.isOf(row):
+			return fmt.Errorf("%w: a trigger that is not the registry's let the new keyset come to nothing", ErrCorrupt)
+		default: // another process was faster
+			return err
+		}
 	}})
 	if errors.Is(err, sqlite.ErrCommitUnknown) {
 		return nil, err // and pending: it may have been stored

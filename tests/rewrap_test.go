@@ -45,6 +45,19 @@ func (s *rotationSuite) TestEachKindOfKEKTakesOverFromEachOther() {
 	}
 }
 
+// A stranger's trigger, planted while the registry is open, must not keep a change of keys busy for ever, nor let it seem done.
+func (s *rotationSuite) TestAPlantedTriggerThatKeepsTheKeysetIsDamage() {
+	s.fill(s.reg, 3)
+	before := s.info(s.reg)
+	sqliteExec(s.T(), s.path, "CREATE TRIGGER planted BEFORE UPDATE ON keyset BEGIN SELECT RAISE(IGNORE); END")
+	s.Require().ErrorIs(s.reg.Rewrap(s.ctx, kekOf(2)), registry.ErrCorrupt)
+	_, err := s.reg.RotateKeyset(s.ctx)
+	s.Require().ErrorIs(err, registry.ErrCorrupt)
+	sqliteExec(s.T(), s.path, "DROP TRIGGER planted")
+	s.Require().Equal(before, s.info(s.reg))
+	s.holds(s.reg, 3)
+}
+
 // The interrupted one's key was wrapped by the old key-encryption key.
 func (s *rotationSuite) TestARotationThatWasStoppedBeforeARewrapIsNotGoneOnWith() {
 	ctx, cancel := context.WithCancel(s.ctx)

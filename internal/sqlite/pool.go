@@ -104,7 +104,7 @@ func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func
 	look := func(mode string) error {
 		params := Settings{Location: l}.params()
 		params.Set("mode", mode)
-		connector := Settings{Location: l}.connector(params)
+		connector := Settings{Location: l}.connector(params, "PRAGMA cell_size_check = ON")
 		connector.longest = lookLength
 		pool := sql.OpenDB(connector)
 		defer pool.Close()
