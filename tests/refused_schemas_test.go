@@ -48,6 +48,14 @@ var strangeSchemas = map[string]string{
 		"CREATE TRIGGER IF NOT EXISTS config_update AFTER UPDATE ON config BEGIN SELECT 1; END"),
 	"a table named as SQLite names them": "CREATE TABLE mine (x); PRAGMA writable_schema = ON; " +
 		"UPDATE sqlite_schema SET name = 'sqlite_mine', tbl_name = 'sqlite_mine', sql = 'CREATE TABLE sqlite_mine (x)' WHERE name = 'mine'",
+	"a copy of the schema that hides a trigger": "CREATE TABLE mine (type, name, tbl_name, rootpage, sql); " +
+		"INSERT INTO mine SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master WHERE name <> 'mine'; " +
+		trigger("stranger", "config") + "; PRAGMA writable_schema = ON; UPDATE sqlite_master SET name = 'sqlite_schema', " +
+		"tbl_name = 'sqlite_schema', sql = 'CREATE TABLE sqlite_schema (type, name, tbl_name, rootpage, sql)' WHERE name = 'mine'",
+	"statistics that compute": "CREATE TABLE mine (tbl, idx, stat); PRAGMA writable_schema = ON; UPDATE sqlite_schema SET " +
+		"name = 'sqlite_stat1', tbl_name = 'sqlite_stat1', sql = 'CREATE TABLE sqlite_stat1 (tbl, idx, stat AS (hex(zeroblob(9))))' WHERE name = 'mine'",
+	"sequences of another kind": "CREATE TABLE mine (name, seq); PRAGMA writable_schema = ON; UPDATE sqlite_schema SET " +
+		"name = 'sqlite_sequence', tbl_name = 'sqlite_sequence', sql = 'CREATE TABLE sqlite_sequence (name UNIQUE, seq)' WHERE name = 'mine'",
 	"a view of that kind":                        schemaRow("view", "sqlite_mine", "sqlite_mine", "CREATE VIEW sqlite_mine AS SELECT 1"),
 	"what stands in for what lists foreign keys": "CREATE VIRTUAL TABLE pragma_foreign_key_list USING fts3 (a)",
 	"pages of two tables": "CREATE TABLE mine (key, value, updated_at, revision); PRAGMA writable_schema = ON; " +

@@ -64,7 +64,7 @@ func (c *catalog) add(kind, name, table string, row db.ListCatalogRow, isCore fu
 		put(c.indexes, table, name, row.Definition)
 	case kind == "trigger" && isCore(table):
 		put(c.triggers, table, name, row.Definition)
-	case kind == "table" && slices.Contains(sqlitesOwn, name):
+	case kind == "table" && sqlitesOwn[name] != "" && sqltext.Equal(row.Definition, sqlitesOwn[name]):
 	case kind == "index" && row.Definition == "" && isReserved(name) && !isReserved(table): // an automatic one
 	case isReserved(name), isReserved(table):
 		c.isStrange("%s takes a name that is SQLite's own", sqltext.Quoted(row.ObjectName))
@@ -88,8 +88,15 @@ func put(in map[string]map[string]string, table, name, definition string) {
 	in[table][name] = definition
 }
 
-// sqlitesOwn are the tables that SQLite makes beside a program's (sqlite.org/fileformat2.html, sections 2.6.2 to 2.6.5).
-var sqlitesOwn = []string{"sqlite_sequence", "sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "sqlite_stat4"}
+// sqlitesOwn are the tables that SQLite makes beside a program's (sqlite.org/fileformat2.html, sections 2.6.2 to 2.6.6), as it defines
+// them. It reads some of them with each schema: one with a generated column would be code that runs at each opening.
+var sqlitesOwn = map[string]string{
+	"sqlite_sequence": "CREATE TABLE sqlite_sequence(name,seq)",
+	"sqlite_stat1":    "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
+	"sqlite_stat2":    "CREATE TABLE sqlite_stat2(tbl,idx,sampleno,sample)",
+	"sqlite_stat3":    "CREATE TABLE sqlite_stat3(tbl,idx,neq,nlt,ndlt,sample)",
+	"sqlite_stat4":    "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)",
+}
 
 // isReserved reports whether a name is SQLite's to give. A table with the name of a pragma's function would be asked in its place.
 func isReserved(name string) bool {
