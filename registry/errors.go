@@ -136,7 +136,7 @@ func classify(err error) error {
 		holds    bool
 		sentinel error
 	}{
-		{errors.Is(err, migrate.ErrNotRegistry) || sqlite.IsNotDatabase(err), ErrNotRegistry},
+		{errors.Is(err, migrate.ErrNotRegistry) || errors.Is(err, sqlite.ErrUnreadable) || sqlite.IsNotDatabase(err), ErrNotRegistry},
 		{errors.Is(err, migrate.ErrCorrupt) || sqlite.IsCorrupt(err), ErrCorrupt},
 		{errors.Is(err, migrate.ErrNewer) || errors.Is(err, keyset.ErrUnsupported), ErrNewerSchema},
 		{errors.Is(err, migrate.ErrChanged), ErrMigrationChanged},

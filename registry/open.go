@@ -100,7 +100,7 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 
 // damaged says ErrCorrupt of a file on which statements of ours fail that work on every other. A set's are its own fault.
 func damaged(err error) error {
-	if sqlite.IsStatementError(err) && !errors.Is(err, ErrInvalid) && !errors.Is(err, migrate.ErrSet) &&
+	if sqlite.IsStatementError(err) && !errors.Is(err, ErrInvalid) && !errors.Is(err, sqlite.ErrUnreadable) && !errors.Is(err, migrate.ErrSet) &&
 		!errors.Is(err, migrate.ErrCorrupt) {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
@@ -149,14 +149,14 @@ func (r *opening) look(ctx context.Context, exists bool) (status migrate.Status,
 	status.New = true
 	var found keysetFound
 	if exists {
-		err := sqlite.Look(ctx, r.location, r.wait, !r.opts.readOnly, func(conn *sql.Conn) error {
-			if status, err = migrate.Inspect(ctx, conn, r.opts.sets); err != nil {
+		err := sqlite.Look(ctx, r.location, r.wait, !r.opts.readOnly, func(file *sqlite.Looking) error {
+			if status, err = migrate.Inspect(ctx, file, r.opts.sets); err != nil {
 				return err
 			}
-			if err = sqlite.LiftLimit(conn); err != nil { // config values may be long
+			if err = file.LiftLimit(); err != nil { // config values may be long
 				return err
 			}
-			found, err = findKeyset(conn, status, r.keys.keyed)
+			found, err = findKeyset(file, status, r.keys.keyed)
 			return err
 		})
 		if err != nil {

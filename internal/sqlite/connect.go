@@ -13,7 +13,6 @@ type connector struct {
 	settings Settings
 	dsn      string
 	pragmas  []string // run on each new connection: through a pool they would reach only one
-	longest  int      // how many bytes a row may have, if it is not 0
 }
 
 // Connect implements driver.Connector. It returns if the context ends, although SQLite does not: it parses the whole schema when the
@@ -68,19 +67,7 @@ func (c *connector) open() (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := newConn(raw.(*sqlite3.SQLiteConn), c.settings)
-	if c.longest > 0 {
-		conn.SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, c.longest)
-	}
-	conn.parse()
-	return conn, nil
-}
-
-// parse makes SQLite read the schema now. What keeps it from doing so, a lock for example, is the business of the first statement.
-func (c *conn) parse() {
-	if statement, err := c.SQLiteConn.Prepare("SELECT 1 FROM sqlite_schema"); err == nil {
-		_ = statement.Close()
-	}
+	return newConn(raw.(*sqlite3.SQLiteConn), c.settings), nil
 }
 
 // paths has a token for each path that somebody is connecting to, with a context that may end. It belongs to the process, since the

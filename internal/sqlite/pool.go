@@ -5,12 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"net/url"
-	"os"
 	"strings"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // Settings are what the connections of a registry have in common.
@@ -85,54 +81,6 @@ func UseWAL(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
 		if !l.IsMemory() && !strings.EqualFold(mode, "wal") {
 			return fmt.Errorf("journal mode stays %q: the file system or the SQLite library has no WAL", mode)
 		}
-		return nil
-	})
-}
-
-// lookLength is how long a row may be that Look's connection reads, in bytes: longer than any definition of a table. What somebody
-// blew up to gigabytes costs nothing (IsTooBig).
-const lookLength = 1 << 20
-
-// Look opens the file for reading, changing nothing in it, and calls inspect in a transaction: on one snapshot. Rows of more than 1 MiB
-// cannot be read (IsTooBig), unless inspect calls LiftLimit. With mayRecover, a journal that a crash left behind is played back first,
-// as any connection that may write would do. It waits for locks as w says.
-func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func(*sql.Conn) error) error {
-	// SQLite takes a file of one byte for an empty one (unixFileSize), and would write a database over it.
-	if info, err := os.Stat(l.path); err == nil && info.Size() == 1 {
-		return fmt.Errorf("a file of one byte: %w", sqlite3.Error{Code: sqlite3.ErrNotADB})
-	}
-	look := func(mode string) error {
-		params := Settings{Location: l}.params()
-		params.Set("mode", mode)
-		connector := Settings{Location: l}.connector(params, "PRAGMA cell_size_check = ON")
-		connector.longest = lookLength
-		pool := sql.OpenDB(connector)
-		defer pool.Close()
-		return w.Retry(ctx, func() error {
-			conn, err := pool.Conn(ctx)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			// Between two statements without it another process may migrate, and the file would look damaged.
-			if _, err := conn.ExecContext(context.Background(), "BEGIN"); err != nil {
-				return err
-			}
-			defer conn.ExecContext(context.Background(), "ROLLBACK")
-			return inspect(conn)
-		})
-	}
-	err := look("ro")
-	if mayRecover && needsRecovery(err) {
-		err = look("rw")
-	}
-	return err
-}
-
-// LiftLimit lets Look's connection read rows of any length.
-func LiftLimit(looking *sql.Conn) error {
-	return looking.Raw(func(c any) error {
-		c.(*conn).SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, math.MaxInt32)
 		return nil
 	})
 }

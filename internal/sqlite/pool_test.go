@@ -153,7 +153,7 @@ func TestLookDoesNotCreateAMissingFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing.db")
 	location, err := Locate(path)
 	require.NoError(t, err)
-	require.Error(t, Look(t.Context(), location, short, true, func(*sql.Conn) error { return nil }))
+	require.Error(t, Look(t.Context(), location, short, true, func(*Looking) error { return nil }))
 	require.NoFileExists(t, path)
 }
 
@@ -163,7 +163,7 @@ func (s *databaseSuite) TestLookPassesWhatInspectSays() {
 	}
 	own := errors.New("own")
 	calls := 0
-	err := Look(s.T().Context(), s.settings.Location, short, true, func(c *sql.Conn) error {
+	err := Look(s.T().Context(), s.settings.Location, short, true, func(c *Looking) error {
 		calls++
 		_, err := c.ExecContext(context.Background(), "INSERT INTO t VALUES (1)")
 		s.Require().True(IsReadOnly(err), "%v", err)

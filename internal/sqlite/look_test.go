@@ -1,0 +1,92 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// computing makes a database whose statistics, which SQLite reads with the schema, compute text of so many bytes in each of their rows.
+func computing(t *testing.T, bytes, rows int) Location {
+	path := filepath.Join(t.TempDir(), "x.db")
+	pool, err := sql.Open("sqlite3", path)
+	require.NoError(t, err)
+	pool.SetMaxOpenConns(1)
+	for _, statement := range []string{
+		"CREATE TABLE config (key TEXT PRIMARY KEY)",
+		"CREATE TABLE mine (tbl, idx)",
+		"INSERT INTO mine WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + fmt.Sprint(rows) +
+			") SELECT 'config', 'sqlite_autoindex_config_1' FROM n",
+		"PRAGMA writable_schema = ON",
+		fmt.Sprintf("UPDATE sqlite_schema SET name = 'sqlite_stat1', tbl_name = 'sqlite_stat1', "+
+			"sql = 'CREATE TABLE sqlite_stat1 (tbl, idx, stat AS (replace(hex(zeroblob(%d)), ''0'', ''12'')))' WHERE name = 'mine'", bytes/4),
+	} {
+		_, err := pool.Exec(statement)
+		require.NoError(t, err, statement)
+	}
+	require.NoError(t, pool.Close())
+	location, err := Locate(path)
+	require.NoError(t, err)
+	return location
+}
+
+// lookIntoCatalog is what an inspection does first.
+func lookIntoCatalog(ctx context.Context, l Location) error {
+	return Look(ctx, l, short, false, func(c *Looking) error {
+		var tables int
+		return c.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
+	})
+}
+
+func TestALookEndsWithItsContextAndLeavesNothingBehind(t *testing.T) {
+	location := computing(t, 1<<19, 1_000_000)
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, lookIntoCatalog(ctx, location), context.DeadlineExceeded)
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before }, time.Minute, time.Millisecond)
+}
+
+func TestALookComputesNoLongText(t *testing.T) {
+	status := func() (peak int) {
+		text, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			t.Skip("there is no /proc that tells the peak of a process's memory")
+		}
+		_, line, _ := strings.Cut(string(text), "VmHWM:")
+		_, err = fmt.Sscan(line, &peak)
+		require.NoError(t, err)
+		return peak
+	}
+	location := computing(t, 1_600_000_000, 1)
+	before := status()
+	_ = lookIntoCatalog(t.Context(), location)
+	require.Less(t, status()-before, 256<<10, "KiB")
+}
+
+func TestALookKnowsTheFileByItsNamesOnly(t *testing.T) {
+	location := computing(t, 4, 1)
+	require.NoError(t, Look(t.Context(), location, short, false, func(c *Looking) error {
+		var names []string
+		rows, err := c.QueryContext(t.Context(), "SELECT sqlite_schema.name FROM sqlite_schema ORDER BY sqlite_schema.name")
+		require.NoError(t, err)
+		for rows.Next() {
+			var name string
+			require.NoError(t, rows.Scan(&name))
+			names = append(names, name)
+		}
+		require.NoError(t, rows.Err())
+		require.Equal(t, []string{"config", "sqlite_autoindex_config_1", "sqlite_stat1"}, names)
+		require.NoError(t, rows.Close())
+		var entries int
+		return c.QueryRowContext(t.Context(), "SELECT count(*) FROM config").Scan(&entries)
+	}))
+}
