@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/oxide-k/stateregistry/internal/commit"
+	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/feed"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
@@ -74,7 +75,7 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	}
 	location, err := sqlite.Locate(path)
 	if err != nil {
-		return nil, invalid("%w", err)
+		return nil, err
 	}
 	r := &Registry{location: location, opts: o, wait: sqlite.Wait{Limit: o.lockTimeout}}
 	r.access = access{r}
@@ -107,35 +108,39 @@ func damaged(err error) error {
 	return err
 }
 
-// errReplaced says that what was looked at is not what was opened: somebody put another file in its place meanwhile.
-var errReplaced = errors.New("another file took its place while it was opened")
-
 // maxLooks is how often a file may be replaced during one opening.
 const maxLooks = 10
 
-// openWriter looks at what is there, and then opens it for writing. Read-only it only looks.
+// openWriter looks at what is there, and then opens it for writing. Read-only it only looks. If the file was replaced in
+// between it begins again.
 func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) error {
 	for looks := 1; ; looks++ {
-		file, err := r.location.Stat()
-		if err != nil {
-			return err
-		}
-		status, err := r.look(ctx, file != nil)
-		if err != nil || r.opts.readOnly {
-			return err
-		}
-		writer, err := sqlite.OpenWriter(ctx, settings, r.wait)
-		if err != nil {
-			return err
-		}
-		r.queue = commit.NewQueue(writer, r.wait, r.committed)
-		if err = r.prepareOrClose(ctx, writer, status); !errors.Is(err, errReplaced) {
+		err := r.tryWriter(ctx, settings)
+		if !errors.Is(err, dbfile.ErrReplaced) {
 			return err
 		}
 		if looks == maxLooks {
 			return fmt.Errorf("%w: %w", ErrBusy, err)
 		}
 	}
+}
+
+// tryWriter is openWriter for one file. It returns dbfile.ErrReplaced if what was looked at is not what was opened.
+func (r *opening) tryWriter(ctx context.Context, settings sqlite.Settings) error {
+	exists, err := r.location.Examine()
+	if err != nil {
+		return err
+	}
+	status, err := r.look(ctx, exists)
+	if err != nil || r.opts.readOnly {
+		return err
+	}
+	writer, err := sqlite.OpenWriter(ctx, settings, r.wait)
+	if err != nil {
+		return err
+	}
+	r.queue = commit.NewQueue(writer, r.wait, r.committed)
+	return r.prepareOrClose(ctx, writer, status)
 }
 
 // committed comes after each commit of this registry, before the write returns. Whoever watches may read at once.
@@ -229,7 +234,7 @@ func (r *opening) checkWriter(ctx context.Context, writer *sql.DB, id string) er
 	err := r.wait.Retry(ctx, func() error {
 		row, err := queries.GetRegistry(background, writer)
 		if sqlite.IsStatementError(err) || errors.Is(err, sql.ErrNoRows) || err == nil && row.ID != id {
-			return errReplaced
+			return dbfile.ErrReplaced
 		}
 		return err
 	})
@@ -265,7 +270,7 @@ func (r *opening) migrate(ctx context.Context, writer *sql.DB, looked migrate.St
 			return err
 		}
 		if found.New && !looked.New || looked.ID != "" && found.ID != looked.ID {
-			return errReplaced
+			return dbfile.ErrReplaced
 		}
 		if r.convert != nil {
 			if err := r.convert(ctx, tx, found); err != nil {

@@ -23,7 +23,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if ctx.Done() == nil || c.settings.Location.IsMemory() {
 		return c.open()
 	}
-	leave, err := enterPath(ctx, c.settings.Location.String())
+	leave, err := enterPath(ctx, c.settings.Location.path)
 	if err != nil {
 		return nil, err
 	}
@@ -64,11 +64,17 @@ func (c *connector) Driver() driver.Driver {
 }
 
 func (c *connector) open() (driver.Conn, error) {
-	raw, err := c.Driver().Open(c.dsn)
+	raw, err := c.settings.Location.join(func() (*sqlite3.SQLiteConn, error) {
+		raw, err := c.Driver().Open(c.dsn)
+		if err != nil {
+			return nil, err
+		}
+		return raw.(*sqlite3.SQLiteConn), nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	conn := newConn(raw.(*sqlite3.SQLiteConn), c.settings)
+	conn := newConn(raw, c.settings)
 	if c.longest > 0 {
 		conn.SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, c.longest)
 	}

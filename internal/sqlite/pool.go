@@ -43,8 +43,9 @@ const journalSizeLimit = 64 << 20
 // for each.
 const checkpointPages = 4000
 
-// OpenWriter opens the one connection that writes. It creates the file if it is missing, readable by its owner only, and
-// changes nothing in one that is there. It waits for locks as w says.
+// OpenWriter opens the one connection that writes. It creates the file if Examine found none, readable by its owner only, and
+// changes nothing in one that is there. It waits for locks as w says. It returns dbfile.ErrReplaced if what is there now is
+// not what Examine found.
 func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 	params := s.params()
 	params.Set("mode", "rw")
@@ -98,7 +99,7 @@ const lookLength = 1 << 20
 // as any connection that may write would do. It waits for locks as w says.
 func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func(*sql.Conn) error) error {
 	// SQLite takes a file of one byte for an empty one (unixFileSize), and would write a database over it.
-	if info, err := os.Stat(l.path); err == nil && info.Size() == 1 {
+	if info, err := os.Lstat(l.path); err == nil && info.Size() == 1 {
 		return fmt.Errorf("a file of one byte: %w", sqlite3.Error{Code: sqlite3.ErrNotADB})
 	}
 	look := func(mode string) error {
@@ -135,24 +136,6 @@ func LiftLimit(looking *sql.Conn) error {
 		c.(*conn).SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, math.MaxInt32)
 		return nil
 	})
-}
-
-// create makes the file, if it is missing, as SQLite makes one: empty.
-func (l Location) create(ctx context.Context, w Wait) error {
-	if info, err := l.Stat(); err != nil || info != nil {
-		return err
-	}
-	template, remove, err := l.template()
-	if err != nil {
-		return err
-	}
-	defer remove()
-	s := Settings{Location: l}
-	params := s.params()
-	params.Set("mode", "rwc")
-	params.Set("modeof", template)
-	pool := sql.OpenDB(s.connector(params))
-	return errors.Join(w.Retry(ctx, func() error { return connect(ctx, pool) }), pool.Close())
 }
 
 // connect makes the pool open a connection.
