@@ -31,7 +31,19 @@ const InMemory = sqlite.InMemory
 // is fs.ErrNotExist, a file that cannot be written ErrReadOnly, an option or a path that makes no sense ErrInvalid, locks
 // that others hold for too long ErrBusy.
 //
-// ctx bounds the opening only. The path is taken as it is: it is no URI, and may hold any character but NUL.
+// ctx bounds the opening only. The path is taken as it is: it is no URI, and may hold any character but NUL. Its symlinks
+// are followed once: all connections are on the file that it led to then, or refused (ErrReplaced). Of the files
+//
+//   - one with a second name (a hard link), and one that is mounted by itself, are ErrInvalid: each name has a WAL of its
+//     own, and commits are lost with it. In a container mount the folder, not the file.
+//   - a missing or empty FILE beside a FILE-wal with content is ErrCorrupt, and no new registry: the WAL may hold commits.
+//     Put FILE back, or move FILE-wal away.
+//   - a FIFO, a folder, a symlink or a device at FILE-wal, FILE-shm or FILE-journal is ErrInvalid, and so is one of these
+//     that belongs to somebody who may not write FILE.
+//
+// Do not delete FILE-wal or FILE-shm, and do not move or replace FILE, while anybody has it open. A process that has the
+// registry open must not open FILE, FILE-wal or FILE-shm by itself, not even to copy them: when it closes them, the system
+// drops all locks that the process holds on them, and other processes write as if it were not there. Use [Registry.Backup].
 //
 // An encrypted registry opens too: its modules, keys and revisions can be read, its values and writes to its config are
 // ErrEncrypted. [OpenEncrypted] is the way to open it with its key.

@@ -2,8 +2,10 @@ package dbfile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // CheckFree returns fs.ErrExist if there is a file of that name, or a journal of an earlier one that a new file must not
@@ -11,7 +13,7 @@ import (
 // of connections that only read, and SQLite takes them over. Nothing is removed: if the earlier file was moved away while
 // somebody has it open, they are still in use.
 func CheckFree(path string) error {
-	taken := func(path string, why error) error { return &os.PathError{Op: "create", Path: path, Err: why} }
+	taken := func(path string) error { return &os.PathError{Op: "create", Path: path, Err: fs.ErrExist} }
 	for _, suffix := range append([]string{""}, suffixes...) {
 		info, err := os.Lstat(path + suffix)
 		switch {
@@ -19,16 +21,18 @@ func CheckFree(path string) error {
 			continue
 		case err != nil:
 			return err
-		case suffix == "" || suffix == "-journal" || !isLitter(suffix, info):
-			return taken(path+suffix, fs.ErrExist)
+		case suffix == "":
+			return taken(path)
+		case !isLitter(suffix, info):
+			return fmt.Errorf("%w: it is of an earlier %s: remove it if no process has that open", taken(path+suffix), filepath.Base(path))
 		}
 	}
 	return nil
 }
 
-// isLitter reports whether a FILE-wal or a FILE-shm whose FILE is missing is of no use to anybody.
+// isLitter reports whether a file beside FILE, which is missing, is of no use to anybody.
 func isLitter(suffix string, info os.FileInfo) bool {
-	if !info.Mode().IsRegular() || checkOwner("", info, nil) != nil {
+	if suffix == "-journal" || !info.Mode().IsRegular() || checkOwner("", info, nil) != nil {
 		return false
 	}
 	if suffix == "-wal" {
