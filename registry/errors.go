@@ -61,7 +61,7 @@ var (
 	ErrCorrupt = errors.New("registry is damaged")
 	// ErrReplaced: another file took the place of the registry's own, which was moved or removed while it was open. Connections
 	// that are open work on with the old file, and no other joins them. Close the registry and find out who did that.
-	ErrReplaced = errors.New("another file is in its place")
+	ErrReplaced = errors.New("the registry's file was replaced")
 	// ErrNotRegistry: the file is no database, or another program's.
 	ErrNotRegistry = errors.New("not a registry")
 	// ErrOldSchema: migrations are pending, and the registry was opened read-only.

@@ -11,5 +11,5 @@ var (
 	// ErrTorn says that a database's journal is there, and the content of the database is not.
 	ErrTorn = errors.New("the file and its journal are not together")
 	// ErrReplaced says that the path no longer leads to the file that it led to.
-	ErrReplaced = errors.New("another file took its place, or it was moved or removed")
+	ErrReplaced = errors.New("the path leads to another file by now, or to none")
 )
