@@ -7,10 +7,10 @@ require (
 	github.com/mattn/go-sqlite3 v1.14.53
 	github.com/tink-crypto/tink-go/v2 v2.9.0
 	golang.org/x/crypto v0.59.0
+	golang.org/x/sys v0.50.0
 	google.golang.org/protobuf v1.36.11
 )
 
-require golang.org/x/sys v0.50.0 // indirect
 
 require (
 	github.com/stretchr/testify v1.12.1

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/oxide-k/stateregistry/internal/commit"
+	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/feed"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
@@ -58,6 +59,9 @@ var (
 	ErrCommitUnknown = errors.New("commit may or may not have reached the disk")
 	// ErrCorrupt: the file is damaged, or lacks one of its guards.
 	ErrCorrupt = errors.New("registry is damaged")
+	// ErrReplaced: another file took the place of the registry's own, which was moved or removed while it was open. Connections
+	// that are open work on with the old file, and no other joins them. Close the registry and find out who did that.
+	ErrReplaced = errors.New("the registry's file was replaced")
 	// ErrNotRegistry: the file is no database, or another program's.
 	ErrNotRegistry = errors.New("not a registry")
 	// ErrOldSchema: migrations are pending, and the registry was opened read-only.
@@ -137,7 +141,9 @@ func classify(err error) error {
 		sentinel error
 	}{
 		{errors.Is(err, migrate.ErrNotRegistry) || errors.Is(err, sqlite.ErrUnreadable) || sqlite.IsNotDatabase(err), ErrNotRegistry},
-		{errors.Is(err, migrate.ErrCorrupt) || sqlite.IsCorrupt(err), ErrCorrupt},
+		{errors.Is(err, migrate.ErrCorrupt) || errors.Is(err, dbfile.ErrTorn) || sqlite.IsCorrupt(err), ErrCorrupt},
+		{errors.Is(err, dbfile.ErrReplaced), ErrReplaced},
+		{errors.Is(err, dbfile.ErrUnfit), ErrInvalid},
 		{errors.Is(err, migrate.ErrNewer) || errors.Is(err, keyset.ErrUnsupported), ErrNewerSchema},
 		{errors.Is(err, migrate.ErrChanged), ErrMigrationChanged},
 		{errors.Is(err, migrate.ErrSet) || sqlite.IsTooBig(err), ErrInvalid},

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oxide-k/stateregistry/internal/commit"
+	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
@@ -25,6 +26,9 @@ func TestErrorsOfTheLowerLayersHaveTheirSentinel(t *testing.T) {
 		{code(sqlite3.ErrCorrupt), ErrCorrupt},
 		{migrate.ErrNewer, ErrNewerSchema},
 		{migrate.ErrChanged, ErrMigrationChanged},
+		{dbfile.ErrTorn, ErrCorrupt},
+		{dbfile.ErrReplaced, ErrReplaced},
+		{dbfile.ErrUnfit, ErrInvalid},
 		{migrate.ErrSet, ErrInvalid},
 		{code(sqlite3.ErrTooBig), ErrInvalid},
 		{sqlite.ErrCommitUnknown, ErrCommitUnknown},

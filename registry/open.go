@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/oxide-k/stateregistry/internal/commit"
+	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/feed"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
@@ -30,7 +31,19 @@ const InMemory = sqlite.InMemory
 // is fs.ErrNotExist, a file that cannot be written ErrReadOnly, an option or a path that makes no sense ErrInvalid, locks
 // that others hold for too long ErrBusy.
 //
-// ctx bounds the opening only. The path is taken as it is: it is no URI, and may hold any character but NUL.
+// ctx bounds the opening only. The path is taken as it is: it is no URI, and may hold any character but NUL. Its symlinks
+// are followed once: all connections are on the file that it led to then, or refused (ErrReplaced). Of the files
+//
+//   - one with a second name (a hard link), and one that is mounted by itself, are ErrInvalid: each name has a WAL of its
+//     own, and commits are lost with it. In a container mount the folder, not the file.
+//   - a missing or empty FILE beside a FILE-wal with content is ErrCorrupt, and no new registry: the WAL may hold commits.
+//     Put FILE back, or move FILE-wal away.
+//   - a FIFO, a folder, a symlink or a device at FILE-wal, FILE-shm or FILE-journal is ErrInvalid, and so is one of these
+//     that belongs to somebody who may not write FILE.
+//
+// Do not delete FILE-wal or FILE-shm, and do not move or replace FILE, while anybody has it open. A process that has the
+// registry open must not open FILE, FILE-wal or FILE-shm by itself, not even to copy them: when it closes them, the system
+// drops all locks that the process holds on them, and other processes write as if it were not there. Use [Registry.Backup].
 //
 // An encrypted registry opens too: its modules, keys and revisions can be read, its values and writes to its config are
 // ErrEncrypted. [OpenEncrypted] is the way to open it with its key.
@@ -74,7 +87,7 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	}
 	location, err := sqlite.Locate(path)
 	if err != nil {
-		return nil, invalid("%w", err)
+		return nil, err
 	}
 	r := &Registry{location: location, opts: o, wait: sqlite.Wait{Limit: o.lockTimeout}}
 	r.access = access{r}
@@ -107,35 +120,39 @@ func damaged(err error) error {
 	return err
 }
 
-// errReplaced says that what was looked at is not what was opened: somebody put another file in its place meanwhile.
-var errReplaced = errors.New("another file took its place while it was opened")
-
 // maxLooks is how often a file may be replaced during one opening.
 const maxLooks = 10
 
-// openWriter looks at what is there, and then opens it for writing. Read-only it only looks.
+// openWriter looks at what is there, and then opens it for writing. Read-only it only looks. If the file was replaced in
+// between it begins again.
 func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) error {
 	for looks := 1; ; looks++ {
-		file, err := r.location.Stat()
-		if err != nil {
-			return err
-		}
-		status, err := r.look(ctx, file != nil)
-		if err != nil || r.opts.readOnly {
-			return err
-		}
-		writer, err := sqlite.OpenWriter(ctx, settings, r.wait)
-		if err != nil {
-			return err
-		}
-		r.queue = commit.NewQueue(writer, r.wait, r.committed)
-		if err = r.prepareOrClose(ctx, writer, status); !errors.Is(err, errReplaced) {
+		err := r.tryWriter(ctx, settings)
+		if !errors.Is(err, dbfile.ErrReplaced) {
 			return err
 		}
 		if looks == maxLooks {
 			return fmt.Errorf("%w: %w", ErrBusy, err)
 		}
 	}
+}
+
+// tryWriter is openWriter for one file. It returns dbfile.ErrReplaced if what was looked at is not what was opened.
+func (r *opening) tryWriter(ctx context.Context, settings sqlite.Settings) error {
+	exists, err := r.location.Examine()
+	if err != nil {
+		return err
+	}
+	status, err := r.look(ctx, exists)
+	if err != nil || r.opts.readOnly {
+		return err
+	}
+	writer, err := sqlite.OpenWriter(ctx, settings, r.wait)
+	if err != nil {
+		return err
+	}
+	r.queue = commit.NewQueue(writer, r.wait, r.committed)
+	return r.prepareOrClose(ctx, writer, status)
 }
 
 // committed comes after each commit of this registry, before the write returns. Whoever watches may read at once.
@@ -229,7 +246,7 @@ func (r *opening) checkWriter(ctx context.Context, writer *sql.DB, id string) er
 	err := r.wait.Retry(ctx, func() error {
 		row, err := queries.GetRegistry(background, writer)
 		if sqlite.IsStatementError(err) || errors.Is(err, sql.ErrNoRows) || err == nil && row.ID != id {
-			return errReplaced
+			return dbfile.ErrReplaced
 		}
 		return err
 	})
@@ -265,7 +282,7 @@ func (r *opening) migrate(ctx context.Context, writer *sql.DB, looked migrate.St
 			return err
 		}
 		if found.New && !looked.New || looked.ID != "" && found.ID != looked.ID {
-			return errReplaced
+			return dbfile.ErrReplaced
 		}
 		if r.convert != nil {
 			if err := r.convert(ctx, tx, found); err != nil {

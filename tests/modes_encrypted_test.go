@@ -14,6 +14,7 @@ import (
 
 	"github.com/tink-crypto/tink-go/v2/testing/fakekms"
 
+	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/kdf"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/keyset"
@@ -125,7 +126,7 @@ func place(ctx context.Context, path string, opts []registry.Option, usual func(
 	if err != nil {
 		return err
 	}
-	err = os.Link(file, path)
+	err = dbfile.RenameNew(file, path)
 	for _, expected := range []error{fs.ErrExist, fs.ErrNotExist, fs.ErrPermission} {
 		if errors.Is(err, expected) {
 			return nil

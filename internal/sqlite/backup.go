@@ -8,63 +8,70 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/oxide-k/stateregistry/internal/dbfile"
 )
 
 // Backup writes one snapshot of the database to a new file. The file gets its name only when it is complete and synced,
-// is readable by its owner only, and an existing one is never replaced (fs.ErrExist). A context that ends stops it.
+// is readable by its owner only, and an existing one is never replaced (fs.ErrExist). A context that ends stops it. The
+// unfinished copy lies in a private folder beside it; the next Backup into that folder removes what a killed one left.
 func Backup(ctx context.Context, readers *sql.DB, w Wait, path string) (err error) {
-	path, err = filepath.Abs(path)
+	path, err = dbfile.ResolveNew(path)
 	if err != nil {
 		return err
 	}
-	if err := checkFree(path); err != nil {
+	if err := dbfile.CheckFree(path); err != nil {
 		return err
 	}
 	dir := filepath.Dir(path)
-	temp, err := createTemp(dir)
+	work, err := dbfile.NewWorkspace(dir, "backup")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.Remove(temp.Name())) }()
+	defer func() { err = errors.Join(err, work.Remove()) }()
+	made, err := copyInto(ctx, readers, w, work)
+	if err != nil {
+		return err
+	}
+	if err := dbfile.CheckFree(path); err != nil {
+		return err
+	}
+	if _, err := work.Publish(made, filepath.Base(path)); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// copyInto makes the copy in the workspace, and syncs it.
+func copyInto(ctx context.Context, readers *sql.DB, w Wait, work *dbfile.Workspace) (made os.FileInfo, err error) {
+	temp, err := work.Create()
+	if err != nil {
+		return nil, err
+	}
+	// The descriptor is closed before the file has its name: from then on somebody may open it as a database, and closing a
+	// second descriptor would drop that one's locks.
+	defer func() { err = errors.Join(err, temp.Close()) }()
 	err = w.Retry(ctx, func() error {
 		conn, err := lend(ctx, readers, w)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		return asOurselves(conn, func() error { // it attaches the copy
-			_, err := conn.ExecContext(ctx, "VACUUM INTO ?1", fileURI(temp.Name())+"?vfs="+diskVFS())
+		if err := work.Holds(temp); err != nil {
+			return err
+		}
+		return asOurselves(conn, func() error { // it attaches the copy; mode=rw: to the file that is there, or to none
+			_, err := conn.ExecContext(ctx, "VACUUM INTO ?1", fileURI(work.Path())+"?mode=rw&vfs="+diskVFS())
 			return err
 		})
 	})
-	// VACUUM INTO syncs nothing. The descriptor is closed before the file has its name: from then on somebody may open it
-	// as a database, and closing a second descriptor would drop that one's locks.
-	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return err
+	if err := errors.Join(err, temp.Sync()); err != nil { // VACUUM INTO syncs nothing
+		return nil, err
 	}
-	if err := checkFree(path); err != nil {
-		return err
+	if made, err = temp.Stat(); err == nil && made.Size() == 0 {
+		err = fmt.Errorf("%w: %s", dbfile.ErrReplaced, work.Path())
 	}
-	// A link, unlike a rename, fails where the name is taken.
-	if err := os.Link(temp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// checkFree returns fs.ErrExist where the name is taken, and where a journal of an earlier database of that name was left
-// behind: SQLite would play it into the copy.
-func checkFree(path string) error {
-	for _, suffix := range []string{"", "-wal", "-journal", "-shm"} {
-		_, err := os.Lstat(path + suffix)
-		if err == nil {
-			return &os.PathError{Op: "backup", Path: path + suffix, Err: os.ErrExist}
-		}
-		if !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+	return made, err
 }
 
 // diskVFS is SQLite's default layer for files. A backup names it, since that of a database in memory would go there too.

@@ -22,7 +22,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if ctx.Done() == nil || c.settings.Location.IsMemory() {
 		return c.open()
 	}
-	leave, err := enterPath(ctx, c.settings.Location.String())
+	leave, err := enterPath(ctx, c.settings.Location.path)
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +63,17 @@ func (c *connector) Driver() driver.Driver {
 }
 
 func (c *connector) open() (driver.Conn, error) {
-	raw, err := c.Driver().Open(c.dsn)
+	raw, err := c.settings.Location.join(func() (*sqlite3.SQLiteConn, error) {
+		raw, err := c.Driver().Open(c.dsn)
+		if err != nil {
+			return nil, err
+		}
+		return raw.(*sqlite3.SQLiteConn), nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	return newConn(raw.(*sqlite3.SQLiteConn), c.settings), nil
+	return newConn(raw, c.settings), nil
 }
 
 // paths has a token for each path that somebody is connecting to, with a context that may end. It belongs to the process, since the

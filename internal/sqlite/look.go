@@ -36,7 +36,7 @@ type Looking struct {
 // example, are code that runs then. Attaching is a statement, with limits and a context.
 func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func(*Looking) error) error {
 	// SQLite takes a file of one byte for an empty one (unixFileSize), and would write a database over it.
-	if info, err := os.Stat(l.path); err == nil && info.Size() == 1 {
+	if info, err := os.Lstat(l.path); err == nil && info.Size() == 1 {
 		return fmt.Errorf("a file of one byte: %w", sqlite3.Error{Code: sqlite3.ErrNotADB})
 	}
 	err := look(ctx, l, w, "ro", inspect)
@@ -86,28 +86,45 @@ func look(ctx context.Context, l Location, w Wait, mode string, inspect func(*Lo
 		if err := looking.limit(lookLength); err != nil {
 			return err
 		}
-		err = asOurselves(conn, func() error {
-			_, err := conn.ExecContext(ctx, "ATTACH ?1 AS "+lookedAt, l.uri(url.Values{"mode": {mode}, "vfs": {diskVFS()}}))
-			return err
-		})
-		if hasCode(err, sqlite3.ErrError) {
-			return fmt.Errorf("%w: %w", ErrUnreadable, err)
-		}
-		if err != nil {
+		if err := looking.attach(ctx, l, mode); err != nil {
 			return err
 		}
-		defer func() {
-			_ = asOurselves(conn, func() error {
-				_, err := conn.ExecContext(context.Background(), "DETACH "+lookedAt)
-				return err
-			})
-		}()
+		defer looking.detach()
 		// Between two statements without it another process may migrate, and the file would look damaged.
 		if _, err := conn.ExecContext(context.Background(), "BEGIN"); err != nil {
 			return err
 		}
 		defer conn.ExecContext(context.Background(), "ROLLBACK")
 		return inspect(looking)
+	})
+}
+
+// attach attaches the pinned file, or returns dbfile.ErrReplaced.
+func (c *Looking) attach(ctx context.Context, l Location, mode string) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	err := asOurselves(c.Conn, func() error {
+		_, err := c.ExecContext(ctx, "ATTACH ?1 AS "+lookedAt, l.uri(url.Values{"mode": {mode}, "vfs": {diskVFS()}}))
+		return err
+	})
+	if hasCode(err, sqlite3.ErrError) {
+		err = fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if err != nil {
+		return errors.Join(err, l.check())
+	}
+	err = c.Raw(func(raw any) error { return l.confirm(raw.(*conn).SQLiteConn, lookedAt) })
+	if err != nil {
+		c.detach()
+	}
+	return err
+}
+
+func (c *Looking) detach() {
+	_ = asOurselves(c.Conn, func() error {
+		_, err := c.ExecContext(context.Background(), "DETACH "+lookedAt)
+		return err
 	})
 }
 

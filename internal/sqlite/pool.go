@@ -39,8 +39,9 @@ const journalSizeLimit = 64 << 20
 // for each.
 const checkpointPages = 4000
 
-// OpenWriter opens the one connection that writes. It creates the file if it is missing, readable by its owner only, and
-// changes nothing in one that is there. It waits for locks as w says.
+// OpenWriter opens the one connection that writes. It creates the file if Examine found none, readable by its owner only, and
+// changes nothing in one that is there. It waits for locks as w says. It returns dbfile.ErrReplaced if what is there now is
+// not what Examine found.
 func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 	params := s.params()
 	params.Set("mode", "rw")
@@ -83,24 +84,6 @@ func UseWAL(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
 		}
 		return nil
 	})
-}
-
-// create makes the file, if it is missing, as SQLite makes one: empty.
-func (l Location) create(ctx context.Context, w Wait) error {
-	if info, err := l.Stat(); err != nil || info != nil {
-		return err
-	}
-	template, remove, err := l.template()
-	if err != nil {
-		return err
-	}
-	defer remove()
-	s := Settings{Location: l}
-	params := s.params()
-	params.Set("mode", "rwc")
-	params.Set("modeof", template)
-	pool := sql.OpenDB(s.connector(params))
-	return errors.Join(w.Retry(ctx, func() error { return connect(ctx, pool) }), pool.Close())
 }
 
 // connect makes the pool open a connection.

@@ -1,0 +1,46 @@
+package dbfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// File is one file, whatever its name is by now.
+type File struct{ info os.FileInfo }
+
+// newFile remembers the file that info is about.
+func newFile(info os.FileInfo) *File {
+	os.SameFile(info, info) // Windows looks the file's number up at the first comparison, by its path
+	return &File{info}
+}
+
+// find returns the file at a path, nil if there is nothing. It follows no symlink.
+func find(path string) (*File, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case info.Mode()&fs.ModeSymlink != 0: // the path was resolved
+		return nil, fmt.Errorf("%w: %s is a symlink by now", ErrReplaced, path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%w: %s is %s, not a file", ErrUnfit, path, kind(info))
+	}
+	return newFile(info), nil
+}
+
+// At returns ErrReplaced unless f is the file at the path. It follows no symlink there, since the journals of a file lie
+// beside the name by which it was opened.
+func (f *File) At(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil || !os.SameFile(f.info, info) {
+		return fmt.Errorf("%w: %s", ErrReplaced, path)
+	}
+	return nil
+}

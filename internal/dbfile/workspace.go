@@ -1,0 +1,247 @@
+package dbfile
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Workspace is a folder that only its owner may enter, beside a file that is being made. What lies in it has no reader yet.
+// It is locked while its maker lives, so that the next one can tell what a process that was killed left behind.
+type Workspace struct {
+	parent *os.Root // the folder that it is in, wherever its name leads by now
+	root   *os.Root
+	locked *os.File // its descriptor, which holds the lock
+	name   string
+}
+
+// The names in the folder that workspaces are in, and of the only file in one.
+const (
+	workPrefix = ".stateregistry-"
+	workFile   = "database"
+)
+
+var errLocked = errors.New("the workspace is in use")
+
+// NewWorkspace makes one in dir for a purpose, which is part of its name, and removes those that were left there.
+func NewWorkspace(dir, purpose string) (_ *Workspace, err error) {
+	parent, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = parent.Close()
+		}
+	}()
+	sweep(parent)
+	const tries = 10 // another process that sweeps may take a folder for a leftover before it is locked
+	for range tries {
+		w := &Workspace{parent: parent, name: workPrefix + purpose + "-" + rand.Text()}
+		if err = w.make(); err == nil {
+			return w, nil
+		}
+		if !errors.Is(err, errLocked) {
+			break
+		}
+	}
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, &fs.PathError{Op: "create a file in", Path: dir, Err: path.Err}
+	}
+	return nil, err
+}
+
+func (w *Workspace) make() error {
+	if err := w.parent.Mkdir(w.name, 0o700); err != nil {
+		return err
+	}
+	if err := w.take(); err != nil {
+		_ = w.parent.Remove(w.name)
+		return err
+	}
+	return nil
+}
+
+// take opens and locks the folder that was just made.
+func (w *Workspace) take() (err error) {
+	info, err := w.parent.Lstat(w.name)
+	if err == nil && info.Mode().Perm() != 0o700 { // the umask took bits away
+		err = w.parent.Chmod(w.name, 0o700)
+	}
+	if err != nil {
+		return gone(err)
+	}
+	if w.root, w.locked, err = openWorkspace(w.parent, w.name); err != nil {
+		return err
+	}
+	if err = lock(w.locked); errors.Is(err, errors.ErrUnsupported) {
+		err = nil // then nobody removes what it leaves
+	}
+	if err == nil { // one that was swept has no name
+		_, err = isOwn(w.parent, w.name, w.locked)
+	}
+	if err != nil {
+		return errors.Join(gone(err), w.locked.Close(), w.root.Close())
+	}
+	return nil
+}
+
+// gone returns errLocked for a folder that disappeared: somebody swept it.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errLocked
+	}
+	return err
+}
+
+// openWorkspace opens a folder and its descriptor.
+func openWorkspace(parent *os.Root, name string) (root *os.Root, dir *os.File, err error) {
+	if root, err = parent.OpenRoot(name); err != nil {
+		return nil, nil, gone(err)
+	}
+	if dir, err = root.Open("."); err != nil {
+		return nil, nil, errors.Join(gone(err), root.Close())
+	}
+	return root, dir, nil
+}
+
+// isOwn reports whether a name is that of the open folder, which is private and belongs to this user.
+func isOwn(parent *os.Root, name string, dir *os.File) (bool, error) {
+	named, err := parent.Lstat(name) // not through a symlink
+	if err != nil {
+		return false, err
+	}
+	opened, err := dir.Stat()
+	if err != nil {
+		return false, err
+	}
+	if !named.IsDir() || !os.SameFile(named, opened) {
+		return false, fmt.Errorf("%w: %s", ErrReplaced, name)
+	}
+	uid, known := ownerOf(named)
+	return !known || uid == os.Geteuid() && named.Mode().Perm() == 0o700, nil
+}
+
+// Path returns the path of the file in the workspace.
+func (w *Workspace) Path() string { return filepath.Join(w.parent.Name(), w.name, workFile) }
+
+// Create makes the file, empty and readable by its owner only.
+func (w *Workspace) Create() (*os.File, error) {
+	f, err := w.root.OpenFile(workFile, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().Perm() != 0o600 { // the umask took bits away
+		err = f.Chmod(0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Holds returns ErrReplaced unless the file in the workspace, by its path, is f.
+func (w *Workspace) Holds(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return newFile(info).At(w.Path())
+}
+
+// Publish moves the file that Create made, whose info this is, out of the workspace, to a name in the folder beside it. It
+// returns fs.ErrExist if the name is taken, and ErrReplaced if something else got there.
+func (w *Workspace) Publish(made os.FileInfo, name string) (*File, error) {
+	return w.publish(made, name, renameNew)
+}
+
+// PublishAtOnce is Publish if nobody else can see the name taken by something unfinished, errors.ErrUnsupported otherwise.
+func (w *Workspace) PublishAtOnce(made os.FileInfo, name string) (*File, error) {
+	return w.publish(made, name, renameExclusive)
+}
+
+func (w *Workspace) publish(made os.FileInfo, name string, rename renaming) (*File, error) {
+	file := newFile(made)
+	if info, err := w.root.Lstat(workFile); err != nil || !os.SameFile(made, info) {
+		return nil, fmt.Errorf("%w: %s", ErrReplaced, w.Path())
+	}
+	path := filepath.Join(w.parent.Name(), name)
+	if err := rename(w.root, workFile, w.parent, name); err != nil {
+		return nil, &fs.PathError{Op: "create", Path: path, Err: err}
+	}
+	return file, file.At(path)
+}
+
+// Remove removes the workspace and what is in it.
+func (w *Workspace) Remove() error {
+	err := errors.Join(empty(w.root, w.locked), w.locked.Close(), w.root.Close()) // Windows removes no folder that is open
+	if err == nil {
+		if err = w.parent.Remove(w.name); errors.Is(err, fs.ErrNotExist) {
+			err = nil // swept, since it is not locked any more
+		}
+	}
+	return errors.Join(err, w.parent.Close())
+}
+
+// sweep removes the workspaces that processes left which were killed. It touches nothing else: what is locked has a maker
+// that lives, and what is not exactly such a folder of this user's is not ours. Errors are nobody's here: it stays.
+func sweep(parent *os.Root) {
+	dir, err := parent.Open(".")
+	if err != nil {
+		return
+	}
+	entries, _ := dir.ReadDir(-1)
+	_ = dir.Close()
+	for _, entry := range entries {
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), workPrefix) {
+			sweepOne(parent, entry.Name())
+		}
+	}
+}
+
+func sweepOne(parent *os.Root, name string) {
+	root, dir, err := openWorkspace(parent, name)
+	if err != nil {
+		return
+	}
+	defer root.Close()
+	defer dir.Close()
+	if own, err := isOwn(parent, name, dir); err != nil || !own {
+		return
+	}
+	if lock(dir) != nil {
+		return
+	}
+	if empty(root, dir) == nil {
+		_ = parent.Remove(name)
+	}
+}
+
+// empty removes the files of a workspace, if there is nothing else in it.
+func empty(root *os.Root, dir *os.File) error {
+	if _, err := dir.Seek(0, 0); err != nil {
+		return err
+	}
+	entries, err := dir.ReadDir(-1)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		suffix, ours := strings.CutPrefix(entry.Name(), workFile)
+		if !ours || suffix != "" && !slices.Contains(suffixes, suffix) || !entry.Type().IsRegular() {
+			return fmt.Errorf("%s is not this program's: %w", filepath.Join(root.Name(), entry.Name()), fs.ErrExist)
+		}
+	}
+	for _, entry := range entries {
+		if err := root.Remove(entry.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
