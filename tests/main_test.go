@@ -35,6 +35,7 @@ func roles() map[string]role {
 		"write":    roleWrite,
 		"disk":     roleDisk,
 		"set":      roleSet,
+		"nth":      roleNth,
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"math"
 	"net/url"
 	"os"
-	"strings"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -65,28 +64,6 @@ func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 		return nil, errors.Join(err, pool.Close())
 	}
 	return pool, nil
-}
-
-// UseWAL switches the database to WAL, if it is not there yet; in memory there is none. It waits for locks as w says.
-func UseWAL(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
-	conn, err := lend(ctx, writer, w)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return w.Retry(ctx, func() error {
-		var mode string
-		err := asOurselves(conn, func() error {
-			return conn.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA journal_mode = WAL").Scan(&mode)
-		})
-		if err != nil {
-			return err
-		}
-		if !l.IsMemory() && !strings.EqualFold(mode, "wal") {
-			return fmt.Errorf("journal mode stays %q: the file system or the SQLite library has no WAL", mode)
-		}
-		return nil
-	})
 }
 
 // lookLength is how long a row may be that Look's connection reads, in bytes: longer than any definition of a table. What somebody

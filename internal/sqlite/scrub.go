@@ -3,9 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"fmt"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // Scrub rewrites the whole database, so that nothing which was overwritten or deleted is left in its free pages or in its
@@ -23,7 +20,13 @@ func Scrub(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
 	if err := w.Retry(ctx, func() error { return vacuum(ctx, conn) }); err != nil {
 		return err
 	}
-	return w.Retry(ctx, func() error { return truncateWAL(conn) })
+	return w.Retry(ctx, func() error {
+		done, err := truncateWAL(conn)
+		if err == nil && !done.truncated {
+			return errHeldOff()
+		}
+		return err
+	})
 }
 
 func vacuum(ctx context.Context, conn *sql.Conn) error {
@@ -31,19 +34,6 @@ func vacuum(ctx context.Context, conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, "VACUUM")
 		return err
 	})
-}
-
-// truncateWAL moves all of the WAL into the file and cuts it to nothing. The pragma reports no error while a reader that
-// still needs the WAL holds it off: its row tells.
-func truncateWAL(conn *sql.Conn) error {
-	var busy, frames, moved int
-	err := asOurselves(conn, func() error {
-		return conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
-	})
-	if err == nil && busy != 0 {
-		err = fmt.Errorf("readers hold off the checkpoint: %w", sqlite3.Error{Code: sqlite3.ErrBusy})
-	}
-	return err
 }
 
 // KeepTempInMemory makes the writer keep in memory what it would otherwise put into temporary files, such as the pages that

@@ -1,0 +1,137 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// UseWAL switches the database to WAL, if it is not in WAL mode yet; a database in memory has none. It leaves the writer's
+// descriptors of FILE-wal and FILE-shm open, for writing: later writes need no new ones. It waits for locks as w says.
+//
+// A nil error means that the file itself says WAL. The pragma returns its row before it commits, and the driver drops the
+// error of a statement that is given up after its row, so the row alone proves nothing.
+func UseWAL(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
+	conn, err := lend(ctx, writer, w)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var mode string
+	err = w.Retry(ctx, func() error { return queryRow(conn, "PRAGMA journal_mode = WAL", &mode) })
+	if err != nil || l.IsMemory() {
+		return err
+	}
+	err = w.Retry(ctx, func() error {
+		var n int
+		if err := queryRow(conn, "SELECT count(*) FROM sqlite_schema", &n); err != nil { // reads the file's header again
+			return err
+		}
+		return queryRow(conn, "PRAGMA journal_mode", &mode)
+	})
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(mode, "wal") {
+		return fmt.Errorf("journal mode stays %q: the file system or the SQLite library has no WAL", mode)
+	}
+	return nil
+}
+
+// queryRow runs a statement of ours that returns one row, and runs it to its end: an error after the row, such as that of
+// the statement's own commit, would be lost otherwise.
+func queryRow(conn *sql.Conn, query string, dest ...any) error {
+	return asOurselves(conn, func() error {
+		rows, err := conn.QueryContext(context.Background(), query)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		found := false
+		for rows.Next() {
+			if err := rows.Scan(dest...); err != nil {
+				return err
+			}
+			found = true
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+		if !found {
+			return sql.ErrNoRows
+		}
+		return nil
+	})
+}
+
+// checkpoint is what a checkpoint of the WAL did.
+type checkpoint struct {
+	truncated bool // the WAL is empty
+	complete  bool // all of the WAL is in the file, which is all that a copy needs
+}
+
+// truncateWAL moves the WAL into the file and cuts it to nothing, as far as others let it. The pragma reports no error
+// while a reader that still needs the WAL, or a writer, holds it off: its row tells.
+func truncateWAL(conn *sql.Conn) (checkpoint, error) {
+	var busy, frames, moved int
+	if err := queryRow(conn, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, &frames, &moved); err != nil {
+		return checkpoint{}, err
+	}
+	return checkpoint{truncated: busy == 0, complete: busy == 0 || frames >= 0 && frames == moved}, nil
+}
+
+// errHeldOff is a checkpoint that readers, or another process that writes, held off.
+func errHeldOff() error {
+	return fmt.Errorf("readers hold off the checkpoint: %w", sqlite3.Error{Code: sqlite3.ErrBusy})
+}
+
+// WALSize is the size of FILE-wal in bytes, 0 if there is none.
+func (l Location) WALSize() (int64, error) {
+	if l.IsMemory() {
+		return 0, nil
+	}
+	info, err := os.Stat(l.path + "-wal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// maxSettle is how long Settle waits for readers, at most.
+const maxSettle = 100 * time.Millisecond
+
+// Settle moves all commits from FILE-wal into FILE, so that FILE alone is the whole database once the writer is closed, also
+// if connections that only read stay open. It reports false if readers, or another process that writes, held it off for
+// 100 ms, or for as long as w allows if that is less. The commits are then safe in FILE-wal.
+func Settle(ctx context.Context, writer *sql.DB, l Location, w Wait) (settled bool, err error) {
+	if size, err := l.WALSize(); err != nil || size == 0 {
+		return err == nil, err
+	}
+	conn, err := lend(ctx, writer, w)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	w.Limit = min(w.Limit, maxSettle)
+	err = w.Retry(ctx, func() error {
+		done, err := truncateWAL(conn)
+		if err == nil && !done.complete {
+			return errHeldOff()
+		}
+		return err
+	})
+	if IsBusy(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
