@@ -95,6 +95,9 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 		return nil, damaged(err)
 	}
 	r.readers = sqlite.OpenReaders(settings, r.wait)
+	if err := r.readers.Warm(ctx); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
 	return r, nil
 }
 
@@ -206,6 +209,9 @@ func (r *opening) prepare(ctx context.Context, writer *sql.DB, status migrate.St
 	if err := sqlite.UseWAL(ctx, writer, r.location, r.wait); err != nil {
 		return err
 	}
+	if err := sqlite.Prove(ctx, writer); err != nil {
+		return err
+	}
 	if r.keys.keyed {
 		if err := r.unlock(ctx, writer); err != nil {
 			return err
@@ -236,7 +242,12 @@ func (r *opening) checkWriter(ctx context.Context, writer *sql.DB, id string) er
 	if err != nil {
 		return err
 	}
-	if err := queries.ProbeWrite(background, writer); err != nil && !sqlite.IsBusy(err) { // busy is writable
+	probe := func() error { return queries.ProbeWrite(background, writer) }
+	err = probe()
+	if sqlite.IsReadOnly(err) { // that connection was given up, and another one may write
+		err = probe()
+	}
+	if err != nil && !sqlite.IsBusy(err) { // busy is writable
 		return err
 	}
 	return nil

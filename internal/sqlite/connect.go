@@ -12,6 +12,7 @@ import (
 type connector struct {
 	settings Settings
 	dsn      string
+	present  string   // if this is there, an error that says that the file is missing is wrong
 	pragmas  []string // run on each new connection: through a pool they would reach only one
 	longest  int      // how many bytes a row may have, if it is not 0
 }
@@ -65,8 +66,11 @@ func (c *connector) Driver() driver.Driver {
 
 func (c *connector) open() (driver.Conn, error) {
 	raw, err := c.Driver().Open(c.dsn)
+	if err != nil && isWronglyMissing(err, c.present) {
+		raw, err = c.Driver().Open(c.dsn)
+	}
 	if err != nil {
-		return nil, err
+		return nil, withCause(err, c.settings, c.present)
 	}
 	conn := newConn(raw.(*sqlite3.SQLiteConn), c.settings)
 	if c.longest > 0 {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/url"
 	"os"
+	"path/filepath"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -20,6 +21,8 @@ type Settings struct {
 	// Guarded are the tables whose schema the statements of callers and of sets' migrations leave as it is. Private are those whose
 	// rows only Privileged statements write. (IsNotAuthorized; on the connection that writes. In lowercase.)
 	Guarded, Private []string
+
+	writes bool // the connection is to write
 }
 
 // stmtCacheSize is more than the registry's own statements; a subsystem's share the rest.
@@ -45,6 +48,7 @@ const checkpointPages = 4000
 // OpenWriter opens the one connection that writes. It creates the file if it is missing, readable by its owner only, and
 // changes nothing in one that is there. It waits for locks as w says.
 func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
+	s.writes = true
 	params := s.params()
 	params.Set("mode", "rw")
 	pragmas := []string{
@@ -157,5 +161,10 @@ func (s Settings) params() url.Values {
 }
 
 func (s Settings) connector(params url.Values, pragmas ...string) *connector {
-	return &connector{settings: s, dsn: s.Location.uri(params), pragmas: append(pragmas, "PRAGMA trusted_schema = OFF")}
+	c := &connector{settings: s, pragmas: append(pragmas, "PRAGMA trusted_schema = OFF"), present: s.Location.path}
+	if params.Get("mode") == "rwc" && !s.Location.IsMemory() {
+		c.present = filepath.Dir(s.Location.path) // it is made
+	}
+	c.dsn = s.Location.uri(params)
+	return c
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // UseWAL switches the database to WAL, if it is not in WAL mode yet; a database in memory has none. It leaves the writer's
-// descriptors of FILE-wal and FILE-shm open, for writing: later writes need no new ones. It waits for locks as w says.
+// descriptors of FILE-wal and FILE-shm open. It waits for locks as w says.
 //
 // A nil error means that the file itself says WAL. The pragma returns its row before it commits, and the driver drops the
 // error of a statement that is given up after its row, so the row alone proves nothing.
@@ -42,6 +42,21 @@ func UseWAL(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
 	if !strings.EqualFold(mode, "wal") {
 		return fmt.Errorf("journal mode stays %q: the file system or the SQLite library has no WAL", mode)
 	}
+	return nil
+}
+
+// Prove makes sure that the writer can write, and opens what it needs for that. Another connection's write lock is not waited
+// for: it says nothing about this one.
+func Prove(ctx context.Context, writer *sql.DB) error {
+	tx, err := BeginWrite(ctx, writer, Wait{})
+	if IsBusy(err) || errors.Is(err, ErrNoConnection) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	tx.Rollback()
+	tx.Release()
 	return nil
 }
 
