@@ -188,7 +188,7 @@ func (r *opening) prepareOrClose(ctx context.Context, writer *sql.DB, status mig
 	prepared := false
 	defer func() {
 		if !prepared {
-			err = errors.Join(err, r.queue.Close())
+			err = errors.Join(err, r.queue.Close(nil))
 		}
 	}()
 	err = r.prepare(ctx, writer, status)

@@ -37,6 +37,7 @@ func roles() map[string]role {
 		"disk":     roleDisk,
 		"set":      roleSet,
 		"nth":      roleNth,
+		"read":     roleRead,
 	}
 	maps.Copy(all, systemRoles())
 	return all

@@ -95,8 +95,9 @@ func (q *Queue) exclusive(ctx context.Context, wait sqlite.Wait, f func(*sqlite.
 	return q.transact(ctx, wait, f)
 }
 
-// Close waits for the writes that are running, refuses all others, and closes the connection. It is called once.
-func (q *Queue) Close() error {
+// Close waits for the writes that are running, refuses all others, calls last, if it is not nil, with the connection, and closes
+// that. It is called once.
+func (q *Queue) Close(last func(writer *sql.DB) error) error {
 	q.mu.Lock()
 	q.ended = true
 	close(q.closed)
@@ -105,7 +106,11 @@ func (q *Queue) Close() error {
 	}
 	q.mu.Unlock()
 	<-q.rested
-	return q.writer.Close()
+	var err error
+	if last != nil {
+		err = last(q.writer)
+	}
+	return errors.Join(err, q.writer.Close())
 }
 
 // transact is for who has the turn.
