@@ -12,6 +12,7 @@ import (
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/keyset"
+	"github.com/oxide-k/stateregistry/schema"
 )
 
 // InMemory is the path of a registry in memory: each Open with it gives an empty one of its own, gone when it is closed.
@@ -81,6 +82,7 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	r.calls.empty = make(chan struct{}, 1)
 	r.keys.kek, r.keys.keyed = kek, kek.Kind() != ""
 	r.rekeying = make(chan struct{}, 1)
+	r.wal = sqlite.NewWALLimit(location, r.wait, r.walGrown)
 	r.feed = feed.New(r.followLog, watchInterval)
 	r.reads = newReadCache(r)
 
@@ -132,6 +134,7 @@ func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) erro
 			return err
 		}
 		r.queue = commit.NewQueue(writer, r.wait, r.committed)
+		r.queue.Tend(r.wal.Tend)
 		if err = r.prepareOrClose(ctx, writer, status); !errors.Is(err, errReplaced) {
 			return err
 		}
@@ -258,19 +261,34 @@ func (r *opening) migrate(ctx context.Context, writer *sql.DB, looked migrate.St
 	if err != nil {
 		return err
 	}
-	if r.convert != nil { // plaintext has no place in temporary files
-		release, err := sqlite.KeepTempInMemory(ctx, writer, r.wait)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, release()) }()
-	}
 	restore, err := sqlite.WithoutForeignKeys(ctx, writer, r.wait)
 	if err != nil {
 		return err
 	}
 	defer func() { err = ended(ctx, errors.Join(err, restore())) }()
+	run := func() error { return r.migrateNow(ctx, looked, now) }
+	file, err := r.location.Stat()
+	if err != nil {
+		return err
+	}
+	if r.convert == nil && file != nil && file.Size() > largeFile { // plaintext has no place in temporary files
+		return sqlite.WithTempFiles(ctx, writer, r.location, r.wait, run)
+	}
+	return run()
+}
+
+// largeFile is when what migrations put aside goes to temporary files, which may be as much as the file has: an UPDATE of all
+// rows needs their former pages.
+const largeFile = 64 << 20
+
+// migrateNow runs what is pending in one transaction, on a connection that does not enforce foreign keys.
+func (r *opening) migrateNow(ctx context.Context, looked migrate.Status, now schema.Timestamp) error {
 	return r.queue.Exclusive(ctx, func(tx *sqlite.Tx) error {
+		if enforced, err := tx.EnforcesForeignKeys(); err != nil {
+			return err
+		} else if enforced { // a connection that could not write was given up, and this is another one
+			return fmt.Errorf("another connection took the writer's place: %w", errReplaced)
+		}
 		found, err := migrate.Apply(ctx, tx, r.opts.sets, now)
 		if err != nil {
 			return err

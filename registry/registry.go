@@ -22,6 +22,7 @@ type Registry struct {
 	wait     sqlite.Wait
 	readers  *sqlite.Readers
 	queue    *commit.Queue // nil where the registry was opened read-only
+	wal      *sqlite.WALLimit
 	numbers  numbers
 	feed     *feed.Feed
 	reads    *readCache // nil without WithReadCache

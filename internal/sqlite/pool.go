@@ -51,6 +51,7 @@ func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 	s.writes = true
 	params := s.params()
 	params.Set("mode", "rw")
+	params.Set("_secure_delete", "on") // what is deleted or overwritten is gone from the file, not from free pages only
 	pragmas := []string{
 		fmt.Sprintf("PRAGMA journal_size_limit = %d", journalSizeLimit),
 		fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages),
@@ -161,7 +162,7 @@ func (s Settings) params() url.Values {
 }
 
 func (s Settings) connector(params url.Values, pragmas ...string) *connector {
-	c := &connector{settings: s, pragmas: append(pragmas, "PRAGMA trusted_schema = OFF"), present: s.Location.path}
+	c := &connector{settings: s, pragmas: append(pragmas, "PRAGMA trusted_schema = OFF", "PRAGMA temp_store = MEMORY"), present: s.Location.path}
 	if params.Get("mode") == "rwc" && !s.Location.IsMemory() {
 		c.present = filepath.Dir(s.Location.path) // it is made
 	}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -120,33 +119,4 @@ func (l Location) WALSize() (int64, error) {
 		return 0, err
 	}
 	return info.Size(), nil
-}
-
-// maxSettle is how long Settle waits for readers, at most.
-const maxSettle = 100 * time.Millisecond
-
-// Settle moves all commits from FILE-wal into FILE, so that FILE alone is the whole database once the writer is closed, also
-// if connections that only read stay open. It reports false if readers, or another process that writes, held it off for
-// 100 ms, or for as long as w allows if that is less. The commits are then safe in FILE-wal.
-func Settle(ctx context.Context, writer *sql.DB, l Location, w Wait) (settled bool, err error) {
-	if size, err := l.WALSize(); err != nil || size == 0 {
-		return err == nil, err
-	}
-	conn, err := lend(ctx, writer, w)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Close()
-	w.Limit = min(w.Limit, maxSettle)
-	err = w.Retry(ctx, func() error {
-		done, err := truncateWAL(conn)
-		if err == nil && !done.complete {
-			return errHeldOff()
-		}
-		return err
-	})
-	if IsBusy(err) {
-		return false, nil
-	}
-	return err == nil, err
 }
