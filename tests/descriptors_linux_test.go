@@ -21,6 +21,7 @@ func systemRoles() map[string]role {
 	return map[string]role{
 		"descriptors": roleDescriptors,
 		"privileges":  rolePrivileges,
+		"jailed":      roleJailed,
 	}
 }
 
@@ -169,8 +170,7 @@ func rolePrivileges(args []string) error {
 	if err != nil {
 		return err
 	}
-	const nobody = 65534
-	if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
+	if err := becomeNobody(); err != nil {
 		return err
 	}
 	if _, err := os.Open(args[0]); !errors.Is(err, os.ErrPermission) {
@@ -205,4 +205,11 @@ func rolePrivileges(args []string) error {
 		return err
 	}
 	return reg.Close()
+}
+
+const nobody = 65534
+
+// becomeNobody drops root's privileges.
+func becomeNobody() error {
+	return errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody))
 }

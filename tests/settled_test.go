@@ -5,7 +5,11 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/exec"
+	"runtime"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/oxide-k/stateregistry/registry"
 )
@@ -17,11 +21,23 @@ func TestSettled(t *testing.T) {
 
 type settledSuite struct{ fileSuite }
 
+// copyOpenFile copies a database that this process has open: by another process, since closing a second descriptor of it would
+// drop this one's locks.
+func copyOpenFile(t testing.TB, from, to string) {
+	t.Helper()
+	if runtime.GOOS == "windows" { // where it would not, and there is no cp
+		copyFile(t, from, to)
+		return
+	}
+	out, err := exec.Command("cp", from, to).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
 // isComplete copies the file alone, and looks whether all that was written is in the copy.
 func (s *settledSuite) isComplete(path string) {
 	s.T().Helper()
 	copied := s.file("copy.db")
-	copyFile(s.T(), path, copied)
+	copyOpenFile(s.T(), path, copied)
 	reg := s.open(copied)
 	requireFilled(s.T(), reg)
 	s.Require().NoError(reg.Close())
@@ -54,7 +70,7 @@ func (s *settledSuite) TestTheFileIsCompleteIfAReaderOfAnotherProcessClosesLast(
 	s.Require().NoError(writer.Close())
 	for range 2 {
 		copied := s.file("copy.db")
-		copyFile(s.T(), path, copied)
+		copyOpenFile(s.T(), path, copied)
 		reg := s.open(copied)
 		_, err = registry.Get[int](background, reg, "later")
 		s.Require().NoError(err)
@@ -91,7 +107,7 @@ func (s *settledSuite) TestWhatACrashLeftIsInTheFileAfterTheNextClose() {
 	reader := s.open(path, registry.WithReadOnly())
 	s.Require().NoError(s.open(path).Close())
 	copied := s.file("copy.db")
-	copyFile(s.T(), path, copied)
+	copyOpenFile(s.T(), path, copied)
 	reg := s.open(copied)
 	_, err := registry.Get[int](background, reg, "greeting")
 	s.Require().NoError(err)

@@ -24,6 +24,8 @@ static char *tempdir_swap(char *name, char *only_if) {
   sqlite3_mutex_leave(mutex);
   return former;
 }
+
+static char *tempdir_present(void) { return sqlite3_temp_directory; }
 */
 import "C"
 
@@ -81,13 +83,16 @@ func WithTempFiles(ctx context.Context, writer *sql.DB, l Location, w Wait, f fu
 		return err
 	}
 	former := C.tempdir_swap(name, nil)
-	defer C.tempdir_swap(former, name)
+	defer C.tempdir_swap(former, name) // unless other code has put another there
 	if err := setTempStore(ctx, writer, w, "FILE"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, setTempStore(context.WithoutCancel(ctx), writer, w, "MEMORY")) }()
 	return f()
 }
+
+// tempDirectory is the present value of SQLite's variable, for tests.
+func tempDirectory() unsafe.Pointer { return unsafe.Pointer(C.tempdir_present()) }
 
 // tempName is SQLite's copy of a folder's name. The caller has the turn.
 func tempName(dir string) (*C.char, error) {
