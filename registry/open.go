@@ -96,6 +96,7 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	if err := (&opening{Registry: r, plan: plan}).openWriter(ctx, settings); err != nil {
 		return nil, damaged(err)
 	}
+	settings.Location = r.location // which a look at a file that does not change may have made another
 	r.readers = sqlite.OpenReaders(settings, r.wait)
 	if err := r.readers.Warm(ctx); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -126,6 +127,9 @@ func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) erro
 			return err
 		}
 		status, err := r.look(ctx, file != nil)
+		if r.opts.readOnly && file != nil && sqlite.NeedsToWrite(err) {
+			err = r.lookAtStill(ctx)
+		}
 		if err != nil || r.opts.readOnly {
 			return err
 		}
@@ -142,6 +146,17 @@ func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) erro
 			return fmt.Errorf("%w: %w", ErrBusy, err)
 		}
 	}
+}
+
+// lookAtStill looks again, at a file that is taken for one that does not change, since nothing can be written beside it.
+func (r *opening) lookAtStill(ctx context.Context) error {
+	location, err := r.location.Still()
+	if err != nil {
+		return err
+	}
+	r.location = location
+	_, err = r.look(ctx, true)
+	return err
 }
 
 // committed comes after each commit of this registry, before the write returns. Whoever watches may read at once.

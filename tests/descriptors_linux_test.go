@@ -22,6 +22,7 @@ func systemRoles() map[string]role {
 		"descriptors": roleDescriptors,
 		"privileges":  rolePrivileges,
 		"jailed":      roleJailed,
+		"visitor":     roleVisitor,
 	}
 }
 

@@ -79,3 +79,48 @@ func roleJailed(args []string) error {
 	}
 	return errors.Join(reg.Backup(background, "/data/copy.db"), reg.Close())
 }
+
+// roleVisitor reads as another user, in three ways, at each line until one says close.
+func roleVisitor(args []string) error {
+	if err := becomeNobody(); err != nil {
+		return err
+	}
+	reg, err := registry.Open(background, args[0], registry.WithReadOnly())
+	if errors.Is(err, registry.ErrReadOnly) {
+		saying("read-only")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ways := []func() (int, error){
+		func() (int, error) { return registry.Get[int](background, reg, "a") },
+		func() (value int, err error) {
+			err = reg.View(background, func(ctx context.Context, tx *registry.Tx) error {
+				value, err = registry.Get[int](ctx, tx, "a")
+				return err
+			})
+			return value, err
+		},
+		func() (value int, err error) {
+			err = reg.ReadDB().QueryRowContext(background, "SELECT value FROM config WHERE key = 'a'").Scan(&value)
+			return value, err
+		},
+	}
+	for lines := hearing(); lines.Scan() && lines.Text() == "read"; {
+		var answers []string
+		for _, way := range ways {
+			value, err := way()
+			switch {
+			case errors.Is(err, registry.ErrBusy):
+				answers = append(answers, "busy")
+			case err != nil:
+				return err
+			default:
+				answers = append(answers, fmt.Sprint(value))
+			}
+		}
+		saying(answers...)
+	}
+	return reg.Close()
+}

@@ -23,7 +23,13 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		rows, err = c.SQLiteConn.QueryContext(ctx, query, args)
 	}
 	if err != nil {
-		return nil, c.heed(err)
+		err = c.heed(err)
+	}
+	if still := c.settings.Location.still; still != nil {
+		return still.rows(rows, err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return rows, nil
 }
@@ -50,6 +56,9 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 	}
 	if err != nil {
 		return nil, c.heed(err)
+	}
+	if still := c.settings.Location.still; still != nil {
+		return stillStmt{stmt.(*sqlite3.SQLiteStmt), still}, nil
 	}
 	return stmt, nil
 }

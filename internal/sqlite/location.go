@@ -18,6 +18,7 @@ const InMemory = ":memory:"
 type Location struct {
 	path   string // absolute; "" in memory
 	memory string // SQLite's name for a database in memory, which all connections of one registry share
+	still  *still // the file does not change; nil for one that may
 }
 
 // Locate turns a path into a Location. Each call with InMemory gives a database of its own. An empty path, one with a
@@ -97,6 +98,9 @@ func (l Location) uri(params url.Values) string {
 	if l.IsMemory() {
 		name = l.memory
 		params.Set("vfs", "memdb")
+	}
+	if l.still != nil {
+		params.Set("immutable", "1")
 	}
 	// SQLite decodes %20 and leaves a plus sign alone.
 	return fileURI(name) + "?" + strings.ReplaceAll(params.Encode(), "+", "%20")
