@@ -129,7 +129,8 @@ func WithLockTimeout(d time.Duration) Option {
 }
 
 // WithLogger is where the registry reports what an operator may want to know: migrations that it ran, keysets that it
-// rotated and rewrapped. It never logs values or keys. By default nothing is logged.
+// rotated and rewrapped, and, as warnings, readers that keep FILE-wal from being emptied. It never logs values or keys. By
+// default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) error {
 		if l == nil {
