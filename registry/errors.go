@@ -152,7 +152,8 @@ func classify(err error) error {
 		{errors.Is(err, sqlite.ErrCommitUnknown), ErrCommitUnknown},
 		{errors.Is(err, sqlite.ErrGone) || sqlite.IsRefusedCommit(err), ErrTxDone},
 		{errors.Is(err, commit.ErrClosed) || errors.Is(err, feed.ErrClosed) || errors.Is(err, sql.ErrConnDone), ErrClosed},
-		{errors.Is(err, commit.ErrTimeout) || errors.Is(err, sqlite.ErrNoConnection) || sqlite.IsBusy(err), ErrBusy},
+		{errors.Is(err, commit.ErrTimeout) || errors.Is(err, sqlite.ErrNoConnection) || sqlite.IsBusy(err) ||
+			errors.Is(err, sqlite.ErrMoved), ErrBusy},
 		{sqlite.IsReadOnly(err), ErrReadOnly},
 	} {
 		if c.holds && !errors.Is(err, c.sentinel) {

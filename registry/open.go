@@ -13,6 +13,7 @@ import (
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/keyset"
+	"github.com/oxide-k/stateregistry/schema"
 )
 
 // InMemory is the path of a registry in memory: each Open with it gives an empty one of its own, gone when it is closed.
@@ -94,6 +95,7 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	r.calls.empty = make(chan struct{}, 1)
 	r.keys.kek, r.keys.keyed = kek, kek.Kind() != ""
 	r.rekeying = make(chan struct{}, 1)
+	r.wal = sqlite.NewWALLimit(location, r.wait, r.walGrown)
 	r.feed = feed.New(r.followLog, watchInterval)
 	r.reads = newReadCache(r)
 
@@ -107,7 +109,11 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	if err := (&opening{Registry: r, plan: plan}).openWriter(ctx, settings); err != nil {
 		return nil, damaged(err)
 	}
+	settings.Location = r.location // which a look at a file that does not change may have made another
 	r.readers = sqlite.OpenReaders(settings, r.wait)
+	if err := r.readers.Warm(ctx); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
 	return r, nil
 }
 
@@ -144,6 +150,9 @@ func (r *opening) tryWriter(ctx context.Context, settings sqlite.Settings) error
 		return err
 	}
 	status, err := r.look(ctx, exists)
+	if r.opts.readOnly && exists && sqlite.NeedsToWrite(err) {
+		err = r.lookAtStill(ctx)
+	}
 	if err != nil || r.opts.readOnly {
 		return err
 	}
@@ -152,7 +161,19 @@ func (r *opening) tryWriter(ctx context.Context, settings sqlite.Settings) error
 		return err
 	}
 	r.queue = commit.NewQueue(writer, r.wait, r.committed)
+	r.queue.Tend(r.wal.Tend)
 	return r.prepareOrClose(ctx, writer, status)
+}
+
+// lookAtStill looks again, at a file that is taken for one that does not change, since nothing can be written beside it.
+func (r *opening) lookAtStill(ctx context.Context) error {
+	location, err := r.location.Still()
+	if err != nil {
+		return err
+	}
+	r.location = location
+	_, err = r.look(ctx, true)
+	return err
 }
 
 // committed comes after each commit of this registry, before the write returns. Whoever watches may read at once.
@@ -202,7 +223,7 @@ func (r *opening) prepareOrClose(ctx context.Context, writer *sql.DB, status mig
 	prepared := false
 	defer func() {
 		if !prepared {
-			err = errors.Join(err, r.queue.Close())
+			err = errors.Join(err, r.queue.Close(nil))
 		}
 	}()
 	err = r.prepare(ctx, writer, status)
@@ -221,6 +242,9 @@ func (r *opening) prepare(ctx context.Context, writer *sql.DB, status migrate.St
 		return err
 	}
 	if err := sqlite.UseWAL(ctx, writer, r.location, r.wait); err != nil {
+		return err
+	}
+	if err := sqlite.Prove(ctx, writer); err != nil {
 		return err
 	}
 	if r.keys.keyed {
@@ -253,7 +277,12 @@ func (r *opening) checkWriter(ctx context.Context, writer *sql.DB, id string) er
 	if err != nil {
 		return err
 	}
-	if err := queries.ProbeWrite(background, writer); err != nil && !sqlite.IsBusy(err) { // busy is writable
+	probe := func() error { return queries.ProbeWrite(background, writer) }
+	err = probe()
+	if sqlite.IsReadOnly(err) { // that connection was given up, and another one may write
+		err = probe()
+	}
+	if err != nil && !sqlite.IsBusy(err) { // busy is writable
 		return err
 	}
 	return nil
@@ -264,19 +293,34 @@ func (r *opening) migrate(ctx context.Context, writer *sql.DB, looked migrate.St
 	if err != nil {
 		return err
 	}
-	if r.convert != nil { // plaintext has no place in temporary files
-		release, err := sqlite.KeepTempInMemory(ctx, writer, r.wait)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, release()) }()
-	}
 	restore, err := sqlite.WithoutForeignKeys(ctx, writer, r.wait)
 	if err != nil {
 		return err
 	}
 	defer func() { err = ended(ctx, errors.Join(err, restore())) }()
+	run := func() error { return r.migrateNow(ctx, looked, now) }
+	size, err := r.location.Size()
+	if err != nil {
+		return err
+	}
+	if r.convert == nil && size > largeFile { // plaintext has no place in temporary files
+		return sqlite.WithTempFiles(ctx, writer, r.location, r.wait, run)
+	}
+	return run()
+}
+
+// largeFile is when what migrations put aside goes to temporary files, which may be as much as the file has: an UPDATE of all
+// rows needs their former pages.
+const largeFile = 64 << 20
+
+// migrateNow runs what is pending in one transaction, on a connection that does not enforce foreign keys.
+func (r *opening) migrateNow(ctx context.Context, looked migrate.Status, now schema.Timestamp) error {
 	return r.queue.Exclusive(ctx, func(tx *sqlite.Tx) error {
+		if enforced, err := tx.EnforcesForeignKeys(); err != nil {
+			return err
+		} else if enforced { // a connection that could not write was given up, and this is another one
+			return fmt.Errorf("another connection took the writer's place: %w", dbfile.ErrReplaced)
+		}
 		found, err := migrate.Apply(ctx, tx, r.opts.sets, now)
 		if err != nil {
 			return err

@@ -93,7 +93,10 @@ func WithMustExist() Option {
 }
 
 // WithReadOnly opens for reading: writes give ErrReadOnly, pending migrations ErrOldSchema, a missing file
-// fs.ErrNotExist. SQLite still needs to create FILE-shm beside a file that nobody else has open.
+// fs.ErrNotExist. Beside a file that nobody else has open FILE-shm is created and removed. If nothing can be created there,
+// as on read-only media, the file is taken for one that does not change: once it does, calls give ErrBusy, never what is not
+// true any more, and the registry is to be opened again. If FILE-wal is not empty there, opening is ErrReadOnly: open the
+// registry once for writing, or copy both files to a folder that can be written.
 func WithReadOnly() Option {
 	return func(o *options) error {
 		o.readOnly = true
@@ -126,7 +129,8 @@ func WithLockTimeout(d time.Duration) Option {
 }
 
 // WithLogger is where the registry reports what an operator may want to know: migrations that it ran, keysets that it
-// rotated and rewrapped. It never logs values or keys. By default nothing is logged.
+// rotated and rewrapped, and, as warnings, readers that keep FILE-wal from being emptied. It never logs values or keys. By
+// default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) error {
 		if l == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -21,6 +22,7 @@ type Registry struct {
 	wait     sqlite.Wait
 	readers  *sqlite.Readers
 	queue    *commit.Queue // nil where the registry was opened read-only
+	wal      *sqlite.WALLimit
 	numbers  numbers
 	feed     *feed.Feed
 	reads    *readCache // nil without WithReadCache
@@ -34,6 +36,11 @@ type Registry struct {
 // Close waits for the calls that are running, refuses all later ones (ErrClosed), and closes the database. What watches
 // ends with ErrClosed; Close does not wait for the bodies of its loops, and may be called from one. Called again it waits
 // for the first and returns what that did. It must not be called from a callback of the registry, which it would wait for.
+//
+// Once every registry that may write the file is closed, FILE alone is all of it: Close moves what is in FILE-wal into FILE. If
+// readers of other handles hold that off for 100 ms, or for WithLockTimeout if that is less, Close succeeds all the same and
+// logs a warning: keep FILE-wal with FILE then. An error says that the disk failed meanwhile; no commit is lost by that
+// either, but FILE-wal holds some. A registry that was opened read-only writes nothing.
 func (r *Registry) Close() error {
 	r.closing.Do(func() {
 		r.feed.Close()
@@ -41,11 +48,24 @@ func (r *Registry) Close() error {
 		// The writer goes last: only it can move the WAL into the file and remove it.
 		err := errors.Join(r.reads.close(), r.readers.Close())
 		if r.queue != nil {
-			err = errors.Join(err, r.queue.Close())
+			err = errors.Join(err, r.queue.Close(r.settle))
 		}
 		r.closed = failed("close", r.location.String(), err)
 	})
 	return r.closed
+}
+
+// settle moves what is in the WAL into the file.
+func (r *Registry) settle(writer *sql.DB) error {
+	settled, err := sqlite.Settle(background, writer, r.location, r.wait)
+	if err != nil {
+		return fmt.Errorf("commits stay in FILE-wal, keep it with the file: %w", err)
+	}
+	if !settled {
+		r.opts.logger.Warn("registry: closed with commits in FILE-wal, since readers hold it: do not copy the file without it",
+			"path", r.location.String())
+	}
+	return nil
 }
 
 // enter begins a call; leave must end it unless there was an error.

@@ -59,7 +59,7 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 	}
 	defer r.leave()
 	ring := r.ring() // before the snapshot: a rotation that ends in between may remove keys that the snapshot needs
-	stx, err := sqlite.BeginRead(ctx, r.readers.Pool(), r.wait)
+	stx, err := r.readers.BeginRead(ctx)
 	if err != nil {
 		return failed("view", "", err)
 	}

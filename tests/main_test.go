@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
@@ -22,7 +23,7 @@ type role func(args []string) error
 
 // roles are all the parts that there are, by name.
 func roles() map[string]role {
-	return map[string]role{
+	all := map[string]role{
 		"open":     roleOpen,
 		"umask":    roleUmask,
 		"dirty":    roleDirty,
@@ -36,7 +37,11 @@ func roles() map[string]role {
 		"disk":     roleDisk,
 		"set":      roleSet,
 		"backup":   roleBackup,
+		"nth":      roleNth,
+		"read":     roleRead,
 	}
+	maps.Copy(all, systemRoles())
+	return all
 }
 
 func TestMain(m *testing.M) {

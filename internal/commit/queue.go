@@ -31,6 +31,7 @@ type Queue struct {
 	writer    *sql.DB
 	wait      sqlite.Wait
 	committed func()
+	tend      func(ctx context.Context, writer *sql.DB) // or nil
 	closed    chan struct{}
 
 	mu     sync.Mutex
@@ -49,6 +50,20 @@ func NewQueue(writer *sql.DB, wait sqlite.Wait, committed func()) *Queue {
 	}
 }
 
+// Tend makes the queue call f after each transaction, once the writes that shared it have their answers, but for the one whose
+// goroutine calls f. The next write waits for f, which must soon return, and at once if ctx ends. It is called before the
+// first write.
+func (q *Queue) Tend(f func(ctx context.Context, writer *sql.DB)) { q.tend = f }
+
+// Alone runs f, which uses the connection as it likes but leaves no transaction open, while no write runs.
+func (q *Queue) Alone(ctx context.Context, f func(writer *sql.DB) error) error {
+	if err := q.take(&request{ctx: ctx}); err != nil {
+		return err
+	}
+	defer q.pass()
+	return f(q.writer)
+}
+
 // Do runs a single write, in a transaction that it may share with others that came at the same time. Until it is claimed,
 // in a transaction that has begun, a context that ends withdraws the write; then it runs to its end whatever its context
 // says, since SQLite would roll back everything that shares the transaction with a statement it interrupts. (What is undone
@@ -65,6 +80,7 @@ func (q *Queue) Do(ctx context.Context, write Write) error {
 	}
 	defer q.pass()
 	q.lead(r)
+	q.tendTo(ctx)
 	return r.answer(nil)
 }
 
@@ -92,11 +108,20 @@ func (q *Queue) exclusive(ctx context.Context, wait sqlite.Wait, f func(*sqlite.
 		return err
 	}
 	defer q.pass()
-	return q.transact(ctx, wait, f)
+	err := q.transact(ctx, wait, f)
+	q.tendTo(ctx)
+	return err
 }
 
-// Close waits for the writes that are running, refuses all others, and closes the connection. It is called once.
-func (q *Queue) Close() error {
+func (q *Queue) tendTo(ctx context.Context) {
+	if q.tend != nil {
+		q.tend(ctx, q.writer)
+	}
+}
+
+// Close waits for the writes that are running, refuses all others, calls last, if it is not nil, with the connection, and closes
+// that. It is called once.
+func (q *Queue) Close(last func(writer *sql.DB) error) error {
 	q.mu.Lock()
 	q.ended = true
 	close(q.closed)
@@ -105,7 +130,11 @@ func (q *Queue) Close() error {
 	}
 	q.mu.Unlock()
 	<-q.rested
-	return q.writer.Close()
+	var err error
+	if last != nil {
+		err = last(q.writer)
+	}
+	return errors.Join(err, q.writer.Close())
 }
 
 // transact is for who has the turn.

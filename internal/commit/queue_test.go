@@ -155,7 +155,7 @@ func (s *queueSuite) TestCloseWaitsForTheWriteThatRunsAndRefusesTheOthers() {
 		go func() {
 			defer close(closed)
 			close(taken)
-			s.NoError(queue.Close())
+			s.NoError(queue.Close(nil))
 			s.True(returned.Load(), "Close came back during a write")
 		}()
 		s.wait(taken)

@@ -46,7 +46,7 @@ func (s *queueSuite) SetupTest() {
 func (s *queueSuite) TearDownTest() {
 	s.Require().NoError(s.readers.Close())
 	if s.queue != nil {
-		s.Require().NoError(s.queue.Close())
+		s.Require().NoError(s.queue.Close(nil))
 	}
 }
 

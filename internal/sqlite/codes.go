@@ -42,6 +42,9 @@ func IsNotAuthorized(err error) bool { return hasCode(err, sqlite3.ErrAuth) }
 // SystemError is the operating system's error behind err, which makes errors.Is(err, fs.ErrNotExist) hold, or nil. That there
 // is no room is ENOSPC, also where it is SQLite's own limit that was reached (max_page_count, 1 GiB in memory).
 func SystemError(err error) error {
+	if e, ok := errors.AsType[*causeError](err); ok {
+		return e.cause
+	}
 	e, ok := errors.AsType[sqlite3.Error](err)
 	switch {
 	case !ok:

@@ -16,6 +16,8 @@ type conn struct {
 	reading   atomic.Bool // the Tx is BeginRead's
 	rights    rights      // of the statements that are compiled next
 	noSetting bool        // the text that is compiled sets no pragma
+	unfit     atomic.Bool // it should write and cannot
+	proven    bool        // it can write
 }
 
 // The states of a conn.
@@ -55,27 +57,9 @@ func newConn(raw *sqlite3.SQLiteConn, s Settings) *conn {
 // BeginTx implements driver.ConnBeginTx for Tx.SQL: the transaction is there already, and ends by Tx's own statements.
 func (c *conn) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) { return books{}, nil }
 
-// PrepareContext implements driver.ConnPrepareContext.
-func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	c.noSetting = setsNoPragma(query)
-	return c.SQLiteConn.PrepareContext(ctx, query)
-}
-
-// ExecContext implements driver.ExecerContext.
-func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.noSetting = setsNoPragma(query)
-	return c.SQLiteConn.ExecContext(ctx, query, args)
-}
-
-// QueryContext implements driver.QueryerContext.
-func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.noSetting = setsNoPragma(query)
-	return c.SQLiteConn.QueryContext(ctx, query, args)
-}
-
 // IsValid implements driver.Validator. A connection that comes back with a transaction, which a caller's statement
-// began, is not given to anybody else: its snapshot would stay as it is for ever.
-func (c *conn) IsValid() bool { return c.AutoCommit() }
+// began, is not given to anybody else: its snapshot would stay as it is for ever. Nor is one that should write and cannot.
+func (c *conn) IsValid() bool { return c.AutoCommit() && !c.unfit.Load() }
 
 // books is a driver.Tx that leaves the transaction alone.
 type books struct{}

@@ -12,6 +12,7 @@ import (
 type connector struct {
 	settings Settings
 	dsn      string
+	present  string   // if this is there, an error that says that the file is missing is wrong
 	pragmas  []string // run on each new connection: through a pool they would reach only one
 }
 
@@ -65,8 +66,11 @@ func (c *connector) Driver() driver.Driver {
 func (c *connector) open() (driver.Conn, error) {
 	raw, err := c.settings.Location.join(func() (*sqlite3.SQLiteConn, error) {
 		raw, err := c.Driver().Open(c.dsn)
+		if err != nil && isWronglyMissing(err, c.present) {
+			raw, err = c.Driver().Open(c.dsn)
+		}
 		if err != nil {
-			return nil, err
+			return nil, withCause(err, c.settings, c.present)
 		}
 		return raw.(*sqlite3.SQLiteConn), nil
 	})

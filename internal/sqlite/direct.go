@@ -30,7 +30,7 @@ func (d *Direct) ExecContext(ctx context.Context, query string, args ...any) (re
 		return nil, err
 	}
 	err = d.conn.Raw(func(c any) error {
-		result, err = c.(*conn).SQLiteConn.ExecContext(ctx, query, named)
+		result, err = c.(*conn).exec(ctx, query, named)
 		return err
 	})
 	return result, err
@@ -86,7 +86,7 @@ func (d *Direct) Int64() (int64, error) {
 }
 
 func firstColumn(ctx context.Context, c *conn, query string, args []driver.NamedValue) (_ driver.Value, err error) {
-	rows, err := c.SQLiteConn.QueryContext(ctx, query, args)
+	rows, err := c.query(ctx, query, args)
 	if err != nil {
 		return nil, err
 	}

@@ -29,3 +29,9 @@ func WithoutForeignKeys(ctx context.Context, writer *sql.DB, w Wait) (restore fu
 	}
 	return func() error { return set(context.WithoutCancel(ctx), "PRAGMA foreign_keys = ON") }, nil
 }
+
+// EnforcesForeignKeys reports whether the transaction's connection does.
+func (tx *Tx) EnforcesForeignKeys() (enforced bool, err error) {
+	err = tx.conn.QueryRowContext(context.Background(), "PRAGMA foreign_keys").Scan(&enforced)
+	return enforced, err
+}

@@ -18,6 +18,7 @@ type Location struct {
 	named  string // the absolute path that the caller gave
 	memory string // SQLite's name for a database in memory, which all connections of one registry share
 	pin    *pin   // the file that all connections must be on
+	still  *still // the file does not change; nil for one that may
 }
 
 // Locate turns a path into a Location. Each call with InMemory gives a database of its own. Symlinks are followed now, and
@@ -57,6 +58,9 @@ func (l Location) uri(params url.Values) string {
 	if l.IsMemory() {
 		name = l.memory
 		params.Set("vfs", "memdb")
+	}
+	if l.still != nil {
+		params.Set("immutable", "1")
 	}
 	// SQLite decodes %20 and leaves a plus sign alone.
 	return fileURI(name) + "?" + strings.ReplaceAll(params.Encode(), "+", "%20")

@@ -95,7 +95,11 @@ func look(ctx context.Context, l Location, w Wait, mode string, inspect func(*Lo
 			return err
 		}
 		defer conn.ExecContext(context.Background(), "ROLLBACK")
-		return inspect(looking)
+		err = inspect(looking)
+		if l.still != nil {
+			err = errors.Join(err, l.still.check())
+		}
+		return err
 	})
 }
 
@@ -104,10 +108,14 @@ func (c *Looking) attach(ctx context.Context, l Location, mode string) error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	err := asOurselves(c.Conn, func() error {
+	attach := func() error {
 		_, err := c.ExecContext(ctx, "ATTACH ?1 AS "+lookedAt, l.uri(url.Values{"mode": {mode}, "vfs": {diskVFS()}}))
 		return err
-	})
+	}
+	err := asOurselves(c.Conn, attach)
+	if isWronglyMissing(err, l.path) {
+		err = withCause(asOurselves(c.Conn, attach), Settings{Location: l}, l.path)
+	}
 	if hasCode(err, sqlite3.ErrError) {
 		err = fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}

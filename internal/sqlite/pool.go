@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
+	"path/filepath"
 )
 
 // Settings are what the connections of a registry have in common.
@@ -17,6 +17,8 @@ type Settings struct {
 	// Guarded are the tables whose schema the statements of callers and of sets' migrations leave as it is. Private are those whose
 	// rows only Privileged statements write. (IsNotAuthorized; on the connection that writes. In lowercase.)
 	Guarded, Private []string
+
+	writes bool // the connection is to write
 }
 
 // stmtCacheSize is more than the registry's own statements; a subsystem's share the rest.
@@ -43,8 +45,10 @@ const checkpointPages = 4000
 // changes nothing in one that is there. It waits for locks as w says. It returns dbfile.ErrReplaced if what is there now is
 // not what Examine found.
 func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
+	s.writes = true
 	params := s.params()
 	params.Set("mode", "rw")
+	params.Set("_secure_delete", "on") // what is deleted or overwritten is gone from the file, not from free pages only
 	pragmas := []string{
 		fmt.Sprintf("PRAGMA journal_size_limit = %d", journalSizeLimit),
 		fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages),
@@ -62,28 +66,6 @@ func OpenWriter(ctx context.Context, s Settings, w Wait) (*sql.DB, error) {
 		return nil, errors.Join(err, pool.Close())
 	}
 	return pool, nil
-}
-
-// UseWAL switches the database to WAL, if it is not there yet; in memory there is none. It waits for locks as w says.
-func UseWAL(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
-	conn, err := lend(ctx, writer, w)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return w.Retry(ctx, func() error {
-		var mode string
-		err := asOurselves(conn, func() error {
-			return conn.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA journal_mode = WAL").Scan(&mode)
-		})
-		if err != nil {
-			return err
-		}
-		if !l.IsMemory() && !strings.EqualFold(mode, "wal") {
-			return fmt.Errorf("journal mode stays %q: the file system or the SQLite library has no WAL", mode)
-		}
-		return nil
-	})
 }
 
 // connect makes the pool open a connection.
@@ -111,5 +93,10 @@ func (s Settings) params() url.Values {
 }
 
 func (s Settings) connector(params url.Values, pragmas ...string) *connector {
-	return &connector{settings: s, dsn: s.Location.uri(params), pragmas: append(pragmas, "PRAGMA trusted_schema = OFF")}
+	c := &connector{settings: s, pragmas: append(pragmas, "PRAGMA trusted_schema = OFF", "PRAGMA temp_store = MEMORY"), present: s.Location.path}
+	if params.Get("mode") == "rwc" && !s.Location.IsMemory() {
+		c.present = filepath.Dir(s.Location.path) // it is made
+	}
+	c.dsn = s.Location.uri(params)
+	return c
 }

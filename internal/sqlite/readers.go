@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime"
@@ -27,6 +28,9 @@ type Readers struct {
 	roomy *sql.Conn   // the one that has a large page cache, which comes first where several are free; nil until it is open
 	idle  []*sql.Conn // the others that are open and not in use; the one that was used last, whose page cache is warm, comes last
 	rests bool        // roomy is not in use
+
+	opened  int              // of the kept, how many are open
+	waiting []chan *sql.Conn // who could open none, and gets the next that is free
 }
 
 // maxReaders bounds the connections of snapshots and of others' statements; each costs some file descriptors.
@@ -123,6 +127,9 @@ func (r *Readers) take(ctx context.Context) (*sql.Conn, error) {
 		return conn, nil
 	}
 	conn, err := r.open(ctx)
+	if cannotOpen(err) {
+		conn, err = r.another(ctx, err)
+	}
 	if err != nil {
 		r.free <- struct{}{}
 	}
@@ -133,6 +140,10 @@ func (r *Readers) take(ctx context.Context) (*sql.Conn, error) {
 func (r *Readers) idling() *sql.Conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.idlingLocked()
+}
+
+func (r *Readers) idlingLocked() *sql.Conn {
 	if r.rests {
 		r.rests = false
 		return r.roomy
@@ -149,6 +160,11 @@ func (r *Readers) idling() *sql.Conn {
 func (r *Readers) put(conn *sql.Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.waiting) > 0 {
+		r.waiting[0] <- conn
+		r.waiting = r.waiting[1:]
+		return
+	}
 	if conn == r.roomy {
 		r.rests = true
 	} else {
@@ -162,17 +178,26 @@ func (r *Readers) drop(conn *sql.Conn) {
 	if conn == r.roomy {
 		r.roomy = nil // the next that is opened takes its place
 	}
+	if r.opened--; r.opened == 0 {
+		r.disappoint()
+	}
 	r.mu.Unlock()
 	_ = conn.Close()
 }
 
-// open takes a connection out of its pool, for as long as it works.
+// open takes a connection out of its pool, for as long as it works. All files that reading needs are open then.
 func (r *Readers) open(ctx context.Context) (*sql.Conn, error) {
 	conn, err := lend(ctx, r.kept, r.wait)
 	if err != nil {
 		return nil, err
 	}
+	var n int
+	if err := conn.QueryRowContext(context.Background(), "SELECT count(*) FROM sqlite_schema").Scan(&n); err != nil {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // the next opens them anew
+		return nil, err
+	}
 	r.mu.Lock()
+	r.opened++
 	first := r.roomy == nil
 	if first {
 		r.roomy = conn

@@ -3,65 +3,36 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"fmt"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // Scrub rewrites the whole database, so that nothing which was overwritten or deleted is left in its free pages or in its
-// WAL. It needs a database in WAL mode or in memory, and no transaction on the writer. Where other connections hold it
+// WAL. It needs a database in WAL mode or in memory, and no transaction on the writer. If other connections hold it
 // off for as long as w says, IsBusy holds: then nothing is certain.
 func Scrub(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
 	if l.IsMemory() {
 		return nil // nothing of it is in a file
 	}
-	conn, err := lend(ctx, writer, w)
-	if err != nil {
+	if err := Vacuum(ctx, writer, l, w); err != nil {
 		return err
 	}
-	defer conn.Close()
-	if err := w.Retry(ctx, func() error { return vacuum(ctx, conn) }); err != nil {
-		return err
-	}
-	return w.Retry(ctx, func() error { return truncateWAL(conn) })
+	return Truncate(ctx, writer, w)
 }
 
-func vacuum(ctx context.Context, conn *sql.Conn) error {
-	return asOurselves(conn, func() error {
-		_, err := conn.ExecContext(ctx, "VACUUM")
-		return err
-	})
-}
-
-// truncateWAL moves all of the WAL into the file and cuts it to nothing. The pragma reports no error while a reader that
-// still needs the WAL holds it off: its row tells.
-func truncateWAL(conn *sql.Conn) error {
-	var busy, frames, moved int
-	err := asOurselves(conn, func() error {
-		return conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
-	})
-	if err == nil && busy != 0 {
-		err = fmt.Errorf("readers hold off the checkpoint: %w", sqlite3.Error{Code: sqlite3.ErrBusy})
-	}
-	return err
-}
-
-// KeepTempInMemory makes the writer keep in memory what it would otherwise put into temporary files, such as the pages that
-// a statement changed, until release is called. There must be no transaction on it.
-func KeepTempInMemory(ctx context.Context, writer *sql.DB, w Wait) (release func() error, err error) {
-	set := func(ctx context.Context, where string) error {
+// Vacuum rewrites the database without its free pages, by way of a temporary file beside it. In WAL mode the new pages are
+// in the WAL at first, and readers go on. ctx stops it, and leaves the database as it was. It needs no transaction on the
+// writer, and waits for the locks of others as w says.
+func Vacuum(ctx context.Context, writer *sql.DB, l Location, w Wait) error {
+	return WithTempFiles(ctx, writer, l, w, func() error {
 		conn, err := lend(ctx, writer, w)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		return asOurselves(conn, func() error {
-			_, err := conn.ExecContext(ctx, "PRAGMA temp_store = "+where)
-			return err
+		return w.Retry(ctx, func() error {
+			return asOurselves(conn, func() error {
+				_, err := conn.ExecContext(ctx, "VACUUM")
+				return err
+			})
 		})
-	}
-	if err := set(ctx, "MEMORY"); err != nil {
-		return nil, err
-	}
-	return func() error { return set(context.WithoutCancel(ctx), "DEFAULT") }, nil
+	})
 }

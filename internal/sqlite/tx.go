@@ -22,6 +22,8 @@ type Tx struct {
 	books *sql.Tx // nil until SQL was called
 	// schema is SQLite's count of changes of the schema, as it was before the statements of SQL.
 	schema int64
+
+	giveBack func() // nil: closing the connection does it
 }
 
 // BeginWrite begins a transaction that holds the write lock from the start: one that began by reading would get a busy
@@ -36,32 +38,65 @@ func BeginRead(ctx context.Context, pool *sql.DB, w Wait) (*Tx, error) {
 }
 
 func begin(ctx context.Context, pool *sql.DB, w Wait, statement string, reading bool) (*Tx, error) {
-	tx := &Tx{wait: w}
-	err := w.Retry(ctx, func() error {
-		conn, err := lend(ctx, pool, w)
+	try := func() (tx *Tx, err error) {
+		err = w.Retry(ctx, func() error {
+			conn, err := lend(ctx, pool, w)
+			if err != nil {
+				return err
+			}
+			tx, err = beginOn(conn, w, statement, reading)
+			return err
+		})
+		return tx, err
+	}
+	tx, err := try()
+	if !reading && IsReadOnly(err) { // that connection was given up, and another one may write
+		tx, err = try()
+	}
+	return tx, err
+}
+
+// beginOn begins a transaction on a connection, which it closes on an error.
+func beginOn(c *sql.Conn, w Wait, statement string, reading bool) (_ *Tx, err error) {
+	tx := &Tx{conn: c, wait: w}
+	defer func() {
 		if err != nil {
-			return err
+			_ = c.Close()
 		}
-		if _, err := conn.ExecContext(context.Background(), statement); err != nil {
-			_ = conn.Close()
-			return err
-		}
-		tx.conn = conn
+	}()
+	err = c.Raw(func(dc any) error {
+		tx.raw = dc.(*conn)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = tx.conn.Raw(func(c any) error {
-		tx.raw = c.(*conn)
-		return nil
-	})
-	if err != nil {
-		return nil, errors.Join(err, tx.conn.Close())
+	if _, err := c.ExecContext(context.Background(), statement); err != nil {
+		return nil, err
+	}
+	if !reading {
+		if err := prove(c, tx.raw); err != nil {
+			return nil, err // closing gives the connection up, and with it the transaction
+		}
 	}
 	tx.raw.reading.Store(reading)
 	tx.raw.state.Store(standing)
 	return tx, nil
+}
+
+// prove makes sure that a connection, which has a write transaction, can write. SQLite opens a file that it may not write for
+// reading, and says so at the first statement that writes. This one writes nothing: it gives back at most one free page, of a
+// file with auto_vacuum.
+func prove(c *sql.Conn, raw *conn) error {
+	if raw.proven {
+		return nil
+	}
+	err := raw.with(rights{everything: true}, func() error {
+		_, err := c.ExecContext(context.Background(), "PRAGMA incremental_vacuum(1)")
+		return err
+	})
+	raw.proven = err == nil
+	return err
 }
 
 // Conn is the connection, for statements within the transaction that leave nothing open. One that failed may have made
@@ -158,6 +193,10 @@ func (tx *Tx) Rollback() {
 // Release gives the connection back.
 func (tx *Tx) Release() {
 	tx.raw.state.Store(outside)
+	if tx.giveBack != nil {
+		tx.giveBack()
+		return
+	}
 	_ = tx.conn.Close()
 }
 

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package tests
+
+// systemRoles are the roles that need what only some systems have.
+func systemRoles() map[string]role { return nil }
