@@ -209,7 +209,7 @@ func (a *access) setConfig(ctx context.Context, key string, value any, opts []Wr
 			row := db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at, Revision: revision}
 			rows, err := queries.UpsertConfig(background, sqlite.NewDirect(q), row)
 			if err == nil && rows != 1 {
-				err = fmt.Errorf("%w: a trigger that is not the registry's let the write come to nothing", ErrCorrupt)
+				err = errKept
 			}
 			return err
 		})
