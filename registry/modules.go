@@ -188,7 +188,7 @@ func (a *access) TransitionModule(ctx context.Context, id string, from, to Modul
 		if row.State == from {
 			return nil
 		}
-		why := fmt.Errorf("%w: the module is %s, not %s", ErrConflict, string(row.State), from)
+		why := fmt.Errorf("%w: the module is %.60q, not %q", ErrConflict, string(row.State), string(from))
 		return &Error{Op: "transition module", Key: id, Revision: row.Revision, Err: why}
 	})
 	return revision, failed("transition module", id, err)
@@ -264,11 +264,11 @@ func newModuleRecord(row db.Module) (ModuleRecord, error) {
 	}
 	switch {
 	case !row.Kind.Valid():
-		return record, fmt.Errorf("%w: unknown kind %q", ErrDecode, string(row.Kind))
+		return record, fmt.Errorf("%w: unknown kind %.60q", ErrDecode, string(row.Kind))
 	case !row.State.Valid():
-		return record, fmt.Errorf("%w: unknown state %q", ErrDecode, string(row.State))
+		return record, fmt.Errorf("%w: unknown state %.60q", ErrDecode, string(row.State))
 	case !row.UpdatedAt.Valid():
-		return record, fmt.Errorf("%w: updated_at %q is no time", ErrDecode, row.UpdatedAt.Text)
+		return record, fmt.Errorf("%w: updated_at %.60q is no time", ErrDecode, row.UpdatedAt.Text)
 	}
 	return record, nil
 }
