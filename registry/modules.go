@@ -33,7 +33,8 @@ const (
 	StateFailed   = schema.StateFailed
 )
 
-// ModuleMetadata is what a module says of itself. The texts are UTF-8 without NUL; only the ID must not be empty.
+// ModuleMetadata is what a module says of itself. The texts are UTF-8 without NUL; only the ID must not be empty. The ID has
+// at most [MaxKey] bytes, each of the other texts as many as a config value: see [WithMaxValue].
 type ModuleMetadata struct {
 	ID          string
 	Name        string
@@ -42,8 +43,12 @@ type ModuleMetadata struct {
 	Description *string // nil: none
 }
 
-// Validate returns ErrInvalid, naming the field, where UpsertModule would.
-func (m ModuleMetadata) Validate() error {
+// Validate returns ErrInvalid, naming the field, if UpsertModule of a registry without [WithMaxValue] would: it takes
+// [DefaultMaxValue] for the most that a text may have.
+func (m ModuleMetadata) Validate() error { return m.validate(DefaultMaxValue) }
+
+// validate is Validate of a registry where a text has at most limit bytes.
+func (m ModuleMetadata) validate(limit int) error {
 	if err := checkID(m.ID); err != nil {
 		return err
 	}
@@ -55,6 +60,9 @@ func (m ModuleMetadata) Validate() error {
 		texts = append(texts, struct{ what, text string }{"the description", *m.Description})
 	}
 	for _, t := range texts {
+		if len(t.text) > limit {
+			return invalid("%s has %d bytes, at most %d are allowed", t.what, len(t.text), limit)
+		}
 		if err := checkText(t.what, t.text); err != nil {
 			return err
 		}
@@ -144,7 +152,7 @@ func (a *access) upsertModule(
 	if err != nil {
 		return 0, err
 	}
-	if err := m.Validate(); err != nil {
+	if err := m.validate(a.settings().maxValue); err != nil {
 		return 0, err
 	}
 	if err := checkState(s); err != nil {

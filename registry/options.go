@@ -25,7 +25,7 @@ const (
 const (
 	DefaultLockTimeout = 30 * time.Second
 	DefaultLogLimit    = 100_000
-	DefaultMaxValue    = 16 << 20  // bytes of JSON
+	DefaultMaxValue    = 16 << 20  // bytes of JSON, or of a module's text
 	maxMaxValue        = 512 << 20 // SQLite's own limit is 1e9 bytes for a whole row
 )
 
@@ -194,7 +194,9 @@ func WithLogLimit(changes int64) Option {
 	}
 }
 
-// WithMaxValue is the largest config value that may be written, in bytes of JSON: 16 MiB by default, 512 MiB at most.
+// WithMaxValue is the largest config value that may be written, in bytes of JSON, and the longest name, version and
+// description of a module, in bytes each: 16 MiB by default, 512 MiB at most. What is longer is ErrInvalid. It does not bound
+// reading: what is in the file is read whatever its length.
 func WithMaxValue(bytes int) Option {
 	return func(o *options) error {
 		if bytes < 1 || bytes > maxMaxValue {
