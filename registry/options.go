@@ -112,9 +112,15 @@ func WithDurability(d Durability) Option {
 	}
 }
 
-// WithLockTimeout is how long a call waits before it gives ErrBusy: for the locks of other processes, for the writes of this
-// one that are before it, and for a connection where other readers have them all. The default is 30 s. With 0 a call does not
-// wait even for others of the same Registry: that is for one goroutine. A context that ends earlier ends the wait earlier.
+// WithLockTimeout is how long a call waits for others before it gives ErrBusy: for its turn among the writes of this Registry,
+// for the locks of other processes, and for a connection if other readers have them all. The default is 30 s. It bounds the
+// sum: a write that waited 20 s for its turn waits 10 s more for the lock at most. What a call does itself, an Update's callback
+// above all, does not count for that call, only for those that wait for it. A context that ends earlier ends the wait earlier.
+//
+// With 0 a call does not wait even for others of the same Registry: that is for one goroutine.
+//
+// Open, Encrypt, Decrypt, RotateKeyset and Rewrap take several steps, and each step waits so long. Two calls of RotateKeyset
+// and Rewrap wait for each other until the context ends.
 func WithLockTimeout(d time.Duration) Option {
 	return func(o *options) error {
 		if d < 0 {

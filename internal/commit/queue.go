@@ -40,8 +40,8 @@ type Queue struct {
 	rested chan struct{} // closed when the turn comes back after Close
 }
 
-// NewQueue is a queue in front of writer, which it owns from now on. A write waits for its turn, and then for the locks
-// of other processes, wait at most for each. committed is called after each transaction that was, or may have been,
+// NewQueue is a queue in front of writer, which it owns from now on. A write waits for its turn, and then for the locks of
+// other processes, as wait says for all of it: what it does itself once it has both does not count. committed is called after each transaction that was, or may have been,
 // committed, before the writes that made it return.
 func NewQueue(writer *sql.DB, wait sqlite.Wait, committed func()) *Queue {
 	return &Queue{
@@ -59,7 +59,7 @@ func NewQueue(writer *sql.DB, wait sqlite.Wait, committed func()) *Queue {
 // of the commit, undoes the others too, and then each runs again in a transaction of its own, so that nobody gets an error
 // that is another's.
 func (q *Queue) Do(ctx context.Context, write Write) error {
-	r := &request{ctx: ctx, write: &write}
+	r := &request{ctx: ctx, write: &write, wait: q.wait.In(ctx).Start()}
 	if err := q.take(r); err != nil || r.answered {
 		return r.answer(err)
 	}
@@ -88,11 +88,12 @@ func (q *Queue) Exclusive(ctx context.Context, f func(*sqlite.Tx) error) error {
 }
 
 func (q *Queue) exclusive(ctx context.Context, wait sqlite.Wait, f func(*sqlite.Tx) error) error {
-	if err := q.take(&request{ctx: ctx}); err != nil {
+	r := &request{ctx: ctx, wait: wait.In(ctx).Start()}
+	if err := q.take(r); err != nil {
 		return err
 	}
 	defer q.pass()
-	return q.transact(ctx, wait, f)
+	return q.transact(ctx, r.wait, f)
 }
 
 // Close waits for the writes that are running, refuses all others, and closes the connection. It is called once.
@@ -145,7 +146,7 @@ func (q *Queue) take(r *request) error {
 	q.line = append(q.line, r)
 	q.mu.Unlock()
 
-	timeout := time.NewTimer(q.wait.Limit)
+	timeout := time.NewTimer(r.wait.Left())
 	defer timeout.Stop()
 	var err error
 	select {
@@ -156,7 +157,7 @@ func (q *Queue) take(r *request) error {
 	case <-r.ctx.Done():
 		err = r.ctx.Err()
 	case <-timeout.C:
-		err = fmt.Errorf("%w: waited %s", ErrTimeout, q.wait.Limit)
+		err = fmt.Errorf("%w: waited %s", ErrTimeout, r.wait.Limit)
 	}
 	if q.withdraw(r) {
 		return err
