@@ -213,7 +213,7 @@ func (s *backupSuite) TestAContextThatEndsLeavesNothing() {
 	done := make(chan error, 1)
 	go func() { done <- s.reg.Backup(ctx, s.copied("copy.db")) }()
 	s.Require().Eventually(func() bool { return len(names(s.T(), s.dir)) > 0 || len(done) > 0 },
-		10*time.Second, time.Millisecond, "the backup does not begin")
+		patience, time.Millisecond, "the backup does not begin")
 	cancel()
 	if err := <-done; err == nil { // it was faster
 		s.Require().Equal([]string{"copy.db"}, names(s.T(), s.dir))

@@ -117,7 +117,7 @@ func (q *Queue) lead(leader *request) {
 func (q *Queue) share(batch *[]*request) error {
 	leader := (*batch)[0]
 	return q.transact(leader.ctx, leader.wait, func(tx *sqlite.Tx) error {
-		began := time.Now()
+		began := q.now()
 		written, yields := false, 0
 		for r := leader; r != nil; r = q.claim() {
 			if r != leader {
@@ -127,7 +127,7 @@ func (q *Queue) share(batch *[]*request) error {
 				return err
 			}
 			written = written || !r.refused
-			if len(*batch) == maxBatch || time.Since(began) > batchTime {
+			if len(*batch) == maxBatch || q.now().Sub(began) > batchTime {
 				break
 			}
 			// Where some share the transaction, more may be on their way: goroutines that the commit before has just woken.

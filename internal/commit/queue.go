@@ -31,6 +31,7 @@ type Queue struct {
 	writer    *sql.DB
 	wait      sqlite.Wait
 	committed func()
+	now       func() time.Time // by which a batch ends
 	closed    chan struct{}
 
 	mu     sync.Mutex
@@ -45,7 +46,7 @@ type Queue struct {
 // committed, before the writes that made it return.
 func NewQueue(writer *sql.DB, wait sqlite.Wait, committed func()) *Queue {
 	return &Queue{
-		writer: writer, wait: wait, committed: committed, closed: make(chan struct{}), rested: make(chan struct{}),
+		writer: writer, wait: wait, committed: committed, now: time.Now, closed: make(chan struct{}), rested: make(chan struct{}),
 	}
 }
 

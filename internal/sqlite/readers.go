@@ -82,7 +82,7 @@ func (r *Readers) lend(ctx context.Context, w Wait, f func(db.DBTX) error) error
 func (r *Readers) Prepare(ctx context.Context, query string) (stmt *sql.Stmt, err error) {
 	w := r.wait.In(ctx).Start()
 	err = w.Retry(ctx, func() error {
-		return w.forConnection(ctx, func(ctx context.Context) error { // it does not bound what is prepared
+		return w.forConnection(ctx, r.pool, func(ctx context.Context) error { // it does not bound what is prepared
 			stmt, err = r.pool.PrepareContext(ctx, query)
 			return err
 		})
@@ -235,17 +235,21 @@ func (r *Readers) waitForOne(ctx context.Context, w Wait) error {
 
 // lend takes a connection out of a pool. It waits for one no longer than for a lock.
 func lend(ctx context.Context, pool *sql.DB, w Wait) (conn *sql.Conn, err error) {
-	err = w.forConnection(ctx, func(ctx context.Context) error {
+	err = w.forConnection(ctx, pool, func(ctx context.Context) error {
 		conn, err = pool.Conn(ctx)
 		return err
 	})
 	return conn, err
 }
 
-// forConnection calls take, which waits for a connection until its context ends.
-func (w Wait) forConnection(ctx context.Context, take func(context.Context) error) error {
-	const opening = 100 * time.Millisecond // it takes a moment, even where nobody is to be waited for
-	limited, cancel := context.WithTimeout(ctx, max(w.Left(), opening))
+// forConnection calls take, which waits for a connection of pool until its context ends.
+func (w Wait) forConnection(ctx context.Context, pool *sql.DB, take func(context.Context) error) error {
+	const opening = time.Second // a busy machine may take a moment, even if there is nobody to wait for
+	limit := w.Left()
+	if s := pool.Stats(); s.MaxOpenConnections == 0 || s.InUse < s.MaxOpenConnections {
+		limit = max(limit, opening)
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := take(limited)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {

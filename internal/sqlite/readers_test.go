@@ -141,7 +141,7 @@ func (s *databaseSuite) TestReadersThatHaveWaitedDoNotWaitAgain() {
 
 // The one that was waited for goes back once its rows are closed, and not before.
 func (s *databaseSuite) TestALentConnectionComesBackWithItsRows() {
-	readers := s.openReaders(Wait{Limit: 10 * time.Second})
+	readers := s.openReaders(Wait{Limit: 2 * time.Minute})
 	readers.pool.SetMaxOpenConns(1)
 	query := func() (rows *sql.Rows, err error) {
 		err = readers.Lend(s.T().Context(), func(q db.DBTX) error {
@@ -171,7 +171,7 @@ func (s *databaseSuite) TestALentConnectionComesBackWithItsRows() {
 }
 
 func (s *databaseSuite) TestReadersServeManyAtOnce() {
-	readers := s.openReaders(Wait{Limit: 10 * time.Second})
+	readers := s.openReaders(Wait{Limit: 2 * time.Minute})
 	s.exec(s.writer, "INSERT INTO t VALUES (1)")
 	var all sync.WaitGroup
 	for range 64 {
