@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
@@ -253,8 +252,7 @@ func (s *callSuite) impatient() *registry.Registry {
 
 // lock takes the write lock of the test's file as another process would, until release is called.
 func (s *callSuite) lock() (release func()) {
-	name := url.URL{Scheme: "file", Path: s.path}
-	pool, err := sql.Open("sqlite3", name.String()+"?mode=rw&_busy_timeout=10000")
+	pool, err := sql.Open("sqlite3", sqliteURI(s.path, "?mode=rw&_busy_timeout=10000"))
 	s.Require().NoError(err)
 	conn, err := pool.Conn(s.T().Context())
 	s.Require().NoError(err)
