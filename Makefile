@@ -38,6 +38,10 @@ test-race: toolchain ## run all tests under the race detector (RACE='./internal/
 	@$(GO) test -race -timeout $(TIMEOUT) $(or $(RACE),./...)
 	@set -e; for m in $(if $(RACE),,$(NESTED)); do (cd $$m && $(GO) test -race -count=1 -timeout $(TIMEOUT) ./...); done
 
+.PHONY: cross
+cross: toolchain ## compile and vet all for other systems, tests too (CROSS=windows/amd64: for that one; MODULES=.: not the nested)
+	@GO='$(GO)' MODULES='$(MODULES)' tools/cross $(or $(CROSS),windows/amd64 linux/arm64 linux/386 darwin/arm64)
+
 .PHONY: torture
 torture: toolchain ## let eight processes write one counter for a minute
 	@$(GO) test ./tests -run '^TestCounter$$' -counting 60s -timeout $(TIMEOUT) -v
