@@ -7,6 +7,9 @@ MODULES := . $(NESTED)
 # What the coverage figure is about.
 COVERED := ./registry/...,./keyset/...,./schema/...,./manifest/...,./internal/...
 
+# When a package's tests are taken for hanging: go's own ten minutes are too few for a busy machine, or the race detector.
+TIMEOUT := 2h
+
 TOOL        := GOWORK=off $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 SQLC        := $(TOOL) sqlc
 STATICCHECK := $(TOOL) staticcheck
@@ -27,17 +30,21 @@ demo: toolchain ## boot a registry on a copy of an oxide-k database, and show it
 
 .PHONY: test
 test: toolchain ## run all tests
-	@$(GO) test ./...
-	@set -e; for m in $(NESTED); do (cd $$m && $(GO) test -count=1 ./...); done # the cache knows nothing of programs they build
+	@$(GO) test -timeout $(TIMEOUT) ./...
+	@set -e; for m in $(NESTED); do (cd $$m && $(GO) test -count=1 -timeout $(TIMEOUT) ./...); done # the cache knows nothing of programs they build
 
 .PHONY: test-race
 test-race: toolchain ## run all tests under the race detector (RACE='./internal/... ./registry/...': those packages only)
-	@$(GO) test -race -timeout 30m $(or $(RACE),./...)
-	@set -e; for m in $(if $(RACE),,$(NESTED)); do (cd $$m && $(GO) test -race -count=1 -timeout 30m ./...); done
+	@$(GO) test -race -timeout $(TIMEOUT) $(or $(RACE),./...)
+	@set -e; for m in $(if $(RACE),,$(NESTED)); do (cd $$m && $(GO) test -race -count=1 -timeout $(TIMEOUT) ./...); done
+
+.PHONY: cross
+cross: toolchain ## compile and vet all for other systems, tests too (CROSS=windows/amd64: for that one; MODULES=.: not the nested)
+	@GO='$(GO)' MODULES='$(MODULES)' tools/cross $(or $(CROSS),windows/amd64 linux/arm64 linux/386 darwin/arm64)
 
 .PHONY: torture
 torture: toolchain ## let eight processes write one counter for a minute
-	@$(GO) test ./tests -run '^TestCounter$$' -counting 60s -v
+	@$(GO) test ./tests -run '^TestCounter$$' -counting 60s -timeout $(TIMEOUT) -v
 
 .PHONY: bench
 bench: toolchain ## measure against what one would use instead, and write docs/benchmarks (BENCH=-quick: less of it, to nowhere)
@@ -46,7 +53,7 @@ bench: toolchain ## measure against what one would use instead, and write docs/b
 
 .PHONY: bench-go
 bench-go: toolchain ## run the benchmarks beside the code
-	@$(GO) test -run '^$$' -bench . -benchmem ./...
+	@$(GO) test -run '^$$' -bench . -benchmem -timeout $(TIMEOUT) ./...
 
 .PHONY: generate
 generate: toolchain ## write db/ from schema/ and queries/, also the subsystem's
@@ -57,14 +64,14 @@ generate: toolchain ## write db/ from schema/ and queries/, also the subsystem's
 verify: toolchain ## check that what is generated, tidied and formatted is up to date, also in a copy, and vet
 	@$(SQLC) diff
 	+@$(SUBSYSTEM) verify
-	@$(GO) test ./tests -run '^TestACopiedSubsystemWorks$$' -count=1 -sqlc '$(SQLC)'
+	@$(GO) test ./tests -run '^TestACopiedSubsystemWorks$$' -count=1 -timeout $(TIMEOUT) -sqlc '$(SQLC)'
 	@set -e; for m in $(MODULES) tools; do (cd $$m && $(GO) mod tidy -diff); done
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(STATICCHECK) ./...); done
 
 .PHONY: cover
 cover: toolchain ## run all tests and print the statement coverage
-	@$(GO) test -coverpkg=$(COVERED) -coverprofile=cover.out ./...
+	@$(GO) test -timeout $(TIMEOUT) -coverpkg=$(COVERED) -coverprofile=cover.out ./...
 	@$(GO) tool cover -func=cover.out | tail -n 1
 
 .PHONY: clean

@@ -132,11 +132,13 @@ func (q *Queries) ListModules(ctx context.Context, db DBTX) ([]Module, error) {
 const listUntypedModules = `-- name: ListUntypedModules :many
 SELECT CAST(coalesce(modules.id, '') AS TEXT) AS module_id
 FROM modules
-WHERE typeof(modules.id) <> 'text'
+WHERE typeof(modules.id) <> 'text' OR typeof(modules.name) <> 'text' OR typeof(modules.version) <> 'text'
+   OR typeof(modules.kind) <> 'text' OR typeof(modules.state) <> 'text' OR typeof(modules.updated_at) <> 'text'
+   OR typeof(modules.description) NOT IN ('text', 'null')
 ORDER BY modules.id
 `
 
-// Modules whose id is no text. It sorts after all text and equals none: no reader finds it.
+// Modules with a column that is no text. An id that is none sorts after all text and equals none: no reader finds it.
 func (q *Queries) ListUntypedModules(ctx context.Context, db DBTX) ([]string, error) {
 	rows, err := db.QueryContext(ctx, listUntypedModules)
 	if err != nil {

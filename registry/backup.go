@@ -32,5 +32,5 @@ func (r *Registry) backup(ctx context.Context, path string) error {
 	if path == InMemory {
 		return invalid("no file can be made at %q", path)
 	}
-	return ended(ctx, sqlite.Backup(ctx, r.readers.Pool(), r.wait, path))
+	return ended(ctx, sqlite.Backup(ctx, r.readers.Pool(), r.wait.Start(), path))
 }

@@ -174,7 +174,7 @@ func (s *readCacheSuite) TestWhatWasShownIsNotDenied() {
 }
 
 func (s *readCacheSuite) TestWhoIsToldOfAChangeReadsIt() {
-	ctx, cancel := context.WithTimeout(s.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Minute)
 	defer cancel()
 	revision, err := s.other.Revision(ctx)
 	s.Require().NoError(err)

@@ -90,7 +90,7 @@ func (a *access) getConfig(ctx context.Context, key string, dst any) error {
 
 // readConfig is the JSON that the database holds for a key, if there is any.
 func (a *access) readConfig(ctx context.Context, key string) (json []byte, found bool, err error) {
-	err = a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
+	err = a.whileRenewing(ctx, func(ctx context.Context, ring *keyring) (bool, error) {
 		var text string
 		err := a.read(ctx, func(q *sql.Conn) (err error) {
 			direct := sqlite.NewDirect(q)
@@ -121,7 +121,7 @@ func (a *access) getConfigEntry(ctx context.Context, key string) (ConfigEntry, e
 		return ConfigEntry{}, err
 	}
 	var entry ConfigEntry
-	err := a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
+	err := a.whileRenewing(ctx, func(ctx context.Context, ring *keyring) (bool, error) {
 		err := a.read(ctx, func(q *sql.Conn) error {
 			row, err := queries.GetConfigEntry(background, q, key)
 			entry = newConfigEntry(&row, ring)
@@ -146,7 +146,7 @@ func (a *access) listConfig(ctx context.Context, prefix string) ([]ConfigEntry, 
 		return nil, err
 	}
 	var entries []ConfigEntry
-	err := a.whileRenewing(ctx, func(ring *keyring) (lacks bool, err error) {
+	err := a.whileRenewing(ctx, func(ctx context.Context, ring *keyring) (lacks bool, err error) {
 		var rows []db.Config
 		err = a.read(ctx, func(q *sql.Conn) (err error) {
 			rows, err = queries.ListConfig(ctx, q, db.ListConfigParams{First: prefix, Before: endOf(prefix)})
@@ -196,7 +196,7 @@ func (a *access) setConfig(ctx context.Context, key string, value any, opts []Wr
 	if err != nil {
 		return 0, err
 	}
-	err = a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
+	err = a.whileRenewing(ctx, func(ctx context.Context, ring *keyring) (bool, error) {
 		text, err := ring.sealed(key, json)
 		if err != nil {
 			return false, err
@@ -209,7 +209,7 @@ func (a *access) setConfig(ctx context.Context, key string, value any, opts []Wr
 			row := db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at, Revision: revision}
 			rows, err := queries.UpsertConfig(background, sqlite.NewDirect(q), row)
 			if err == nil && rows != 1 {
-				err = fmt.Errorf("%w: a trigger that is not the registry's let the write come to nothing", ErrCorrupt)
+				err = errKept
 			}
 			return err
 		})

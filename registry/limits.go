@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// MaxKey is the longest module id and config key, in bytes.
+// MaxKey is the longest module id and config key, in bytes. [WithMaxValue] bounds values and modules' other texts.
 const MaxKey = 1 << 10
 
 // checkID refuses what is no module id.

@@ -33,7 +33,8 @@ const (
 	StateFailed   = schema.StateFailed
 )
 
-// ModuleMetadata is what a module says of itself. The texts are UTF-8 without NUL; only the ID must not be empty.
+// ModuleMetadata is what a module says of itself. The texts are UTF-8 without NUL; only the ID must not be empty. The ID has
+// at most [MaxKey] bytes, each of the other texts as many as a config value: see [WithMaxValue].
 type ModuleMetadata struct {
 	ID          string
 	Name        string
@@ -42,8 +43,12 @@ type ModuleMetadata struct {
 	Description *string // nil: none
 }
 
-// Validate returns ErrInvalid, naming the field, where UpsertModule would.
-func (m ModuleMetadata) Validate() error {
+// Validate returns ErrInvalid, naming the field, if UpsertModule of a registry without [WithMaxValue] would: it takes
+// [DefaultMaxValue] for the most that a text may have.
+func (m ModuleMetadata) Validate() error { return m.validate(DefaultMaxValue) }
+
+// validate is Validate of a registry where a text has at most limit bytes.
+func (m ModuleMetadata) validate(limit int) error {
 	if err := checkID(m.ID); err != nil {
 		return err
 	}
@@ -55,6 +60,9 @@ func (m ModuleMetadata) Validate() error {
 		texts = append(texts, struct{ what, text string }{"the description", *m.Description})
 	}
 	for _, t := range texts {
+		if len(t.text) > limit {
+			return invalid("%s has %d bytes, at most %d are allowed", t.what, len(t.text), limit)
+		}
 		if err := checkText(t.what, t.text); err != nil {
 			return err
 		}
@@ -144,7 +152,7 @@ func (a *access) upsertModule(
 	if err != nil {
 		return 0, err
 	}
-	if err := m.Validate(); err != nil {
+	if err := m.validate(a.settings().maxValue); err != nil {
 		return 0, err
 	}
 	if err := checkState(s); err != nil {
@@ -160,7 +168,7 @@ func (a *access) upsertModule(
 	check := cond.onRow("upsert module", m.ID, queries.GetModuleRevision)
 	err = a.write(ctx, check, func(q *sql.Conn) (err error) {
 		revision, err = queries.UpsertModule(background, q, row)
-		return err
+		return checkNumbered(q, revision, err)
 	})
 	return revisionOf(revision, err)
 }
@@ -188,7 +196,7 @@ func (a *access) TransitionModule(ctx context.Context, id string, from, to Modul
 		if row.State == from {
 			return nil
 		}
-		why := fmt.Errorf("%w: the module is %s, not %s", ErrConflict, string(row.State), from)
+		why := fmt.Errorf("%w: the module is %.60q, not %q", ErrConflict, string(row.State), string(from))
 		return &Error{Op: "transition module", Key: id, Revision: row.Revision, Err: why}
 	})
 	return revision, failed("transition module", id, err)
@@ -228,9 +236,21 @@ func (a *access) changeState(
 	}
 	err = a.write(ctx, inState, func(q *sql.Conn) (err error) {
 		revision, err = queries.SetModuleState(background, q, db.SetModuleStateParams{State: s, UpdatedAt: at, ID: id})
-		return err
+		return checkNumbered(q, revision, err)
 	})
 	return revisionOf(revision, err)
+}
+
+// checkNumbered checks what a statement that writes a module returned. It is called where a row is there to be written, so
+// that no row in RETURNING says that a trigger kept the write from happening.
+func checkNumbered(q *sql.Conn, revision int64, err error) error {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return errKept
+	case err != nil:
+		return err
+	}
+	return checkLogged(q, revision)
 }
 
 func checkState(s ModuleState) error {
@@ -252,11 +272,11 @@ func newModuleRecord(row db.Module) (ModuleRecord, error) {
 	}
 	switch {
 	case !row.Kind.Valid():
-		return record, fmt.Errorf("%w: unknown kind %q", ErrDecode, string(row.Kind))
+		return record, fmt.Errorf("%w: unknown kind %.60q", ErrDecode, string(row.Kind))
 	case !row.State.Valid():
-		return record, fmt.Errorf("%w: unknown state %q", ErrDecode, string(row.State))
+		return record, fmt.Errorf("%w: unknown state %.60q", ErrDecode, string(row.State))
 	case !row.UpdatedAt.Valid():
-		return record, fmt.Errorf("%w: updated_at %q is no time", ErrDecode, row.UpdatedAt.Text)
+		return record, fmt.Errorf("%w: updated_at %.60q is no time", ErrDecode, row.UpdatedAt.Text)
 	}
 	return record, nil
 }

@@ -25,7 +25,7 @@ const (
 const (
 	DefaultLockTimeout = 30 * time.Second
 	DefaultLogLimit    = 100_000
-	DefaultMaxValue    = 16 << 20  // bytes of JSON
+	DefaultMaxValue    = 16 << 20  // bytes of JSON, or of a module's text
 	maxMaxValue        = 512 << 20 // SQLite's own limit is 1e9 bytes for a whole row
 )
 
@@ -115,9 +115,15 @@ func WithDurability(d Durability) Option {
 	}
 }
 
-// WithLockTimeout is how long a call waits before it gives ErrBusy: for the locks of other processes, for the writes of this
-// one that are before it, and for a connection where other readers have them all. The default is 30 s. With 0 a call does not
-// wait even for others of the same Registry: that is for one goroutine. A context that ends earlier ends the wait earlier.
+// WithLockTimeout is how long a call waits for others before it gives ErrBusy: for its turn among the writes of this Registry,
+// for the locks of other processes, and for a connection if other readers have them all. The default is 30 s. It bounds the
+// sum: a write that waited 20 s for its turn waits 10 s more for the lock at most. What a call does itself, an Update's callback
+// above all, does not count for that call, only for those that wait for it. A context that ends earlier ends the wait earlier.
+//
+// With 0 a call does not wait even for others of the same Registry: that is for one goroutine.
+//
+// Open, Encrypt, Decrypt, RotateKeyset and Rewrap take several steps, and each step waits so long. Two calls of RotateKeyset
+// and Rewrap wait for each other until the context ends.
 func WithLockTimeout(d time.Duration) Option {
 	return func(o *options) error {
 		if d < 0 {
@@ -198,7 +204,9 @@ func WithLogLimit(changes int64) Option {
 	}
 }
 
-// WithMaxValue is the largest config value that may be written, in bytes of JSON: 16 MiB by default, 512 MiB at most.
+// WithMaxValue is the largest config value that may be written, in bytes of JSON, and the longest name, version and
+// description of a module, in bytes each: 16 MiB by default, 512 MiB at most. What is longer is ErrInvalid. It does not bound
+// reading: what is in the file is read whatever its length.
 func WithMaxValue(bytes int) Option {
 	return func(o *options) error {
 		if bytes < 1 || bytes > maxMaxValue {

@@ -29,10 +29,7 @@ func (d readDB) ExecContext(ctx context.Context, query string, args ...any) (res
 func (d readDB) PrepareContext(ctx context.Context, query string) (stmt *sql.Stmt, err error) {
 	if err = d.r.enter(ctx); err == nil {
 		defer d.r.leave()
-		err = d.r.wait.Retry(ctx, func() error {
-			stmt, err = d.r.readers.Prepare(ctx, query)
-			return err
-		})
+		stmt, err = d.r.readers.Prepare(ctx, query)
 	}
 	return stmt, failed("prepare", "", err)
 }
@@ -61,5 +58,5 @@ func (d readDB) run(ctx context.Context, try func(db.DBTX) error) error {
 		return err
 	}
 	defer d.r.leave()
-	return d.r.wait.Retry(ctx, func() error { return d.r.readers.Lend(ctx, try) })
+	return d.r.readers.Lend(ctx, try)
 }

@@ -57,13 +57,14 @@ type Reader interface {
 // Writer is what writes: a [Registry], each of whose methods is one transaction, or the [Tx] of an Update.
 //
 // Writes return the revision that they got. Beside a Reader's errors they give ErrReadOnly, ErrBusy, ErrCommitUnknown,
-// and ErrConflict where a [WriteOption] was not met; the [Error] then holds the row's current revision. Writes to the config
-// of an encrypted registry give ErrEncrypted, ErrNotEncrypted and ErrWrongKey as reads do. Except for ErrCommitUnknown, a
-// write that returned an error changed nothing.
+// and ErrConflict where a [WriteOption] was not met; the [Error] then holds the row's current revision. ErrCorrupt
+// says that a trigger which is not the registry's let the write come to nothing. Writes to the config of an encrypted registry
+// give ErrEncrypted, ErrNotEncrypted and ErrWrongKey as reads do. Except for ErrCommitUnknown, a write that returned an error
+// changed nothing.
 type Writer interface {
 	Reader
-	// UpsertModule adds a module or replaces its metadata and state: ErrInvalid where [ModuleMetadata.Validate] says so, or
-	// the state is unknown.
+	// UpsertModule adds a module or replaces its metadata and state: ErrInvalid if [ModuleMetadata.Validate] says so, a text
+	// is longer than [WithMaxValue], or the state is unknown.
 	UpsertModule(ctx context.Context, m ModuleMetadata, s ModuleState, opts ...WriteOption) (int64, error)
 	// SetModuleState changes a module's state and nothing else: ErrUnknownModule if there is no such module, ErrInvalid if
 	// the state is unknown.

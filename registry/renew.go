@@ -70,14 +70,23 @@ func readKeyset(q db.DBTX) (db.GetKeysetRow, error) {
 	return row, err
 }
 
-// whileRenewing runs try with the scope's keyring. Where that lacks a key, as try says, and the database has another
-// keyset, try runs again with that one: others rotate whenever they like. try has no effect where it lacks a key.
-func (a *access) whileRenewing(ctx context.Context, try func(*keyring) (lacks bool, err error)) error {
+// whileRenewing runs try with the scope's keyring. If that lacks a key, as try says, and the database has another keyset, try
+// runs again with that one: others rotate whenever they like. try has no effect if it lacks a key. It runs with a context of
+// its own, so that all its runs together wait no longer than one call may.
+func (a *access) whileRenewing(
+	ctx context.Context, try func(ctx context.Context, ring *keyring) (lacks bool, err error),
+) error {
+	wait := sqlite.Wait{Limit: a.settings().lockTimeout}
 	for ring := a.ring(); ; {
-		lacks, err := try(ring)
+		if ring != nil { // or there is no other keyset to expect, and no need to ask for the time
+			wait = wait.Start()
+		}
+		lacks, err := try(ctx, ring)
 		if !lacks {
 			return err
 		}
+		wait = wait.Stop()
+		ctx = sqlite.WithWait(ctx, wait)
 		renewed, why := a.renew(ctx, ring)
 		if why != nil {
 			return why
@@ -91,7 +100,7 @@ func (a *access) whileRenewing(ctx context.Context, try func(*keyring) (lacks bo
 
 // opened is the JSON in what is stored for key, with a newer keyset where that is what it takes.
 func (a *access) opened(ctx context.Context, key, text string) (json []byte, err error) {
-	err = a.whileRenewing(ctx, func(ring *keyring) (bool, error) {
+	err = a.whileRenewing(ctx, func(_ context.Context, ring *keyring) (bool, error) {
 		json, err = ring.opened(key, text)
 		return err != nil && ring.lacks(text), err
 	})

@@ -59,7 +59,7 @@ func (a *access) scanConfig(ctx context.Context, prefix string, visit func(Confi
 
 // scanPage is the page that begins at first. The entries of rows whose value is not in them are not for use.
 func (a *access) scanPage(ctx context.Context, first, prefix string) (rows []db.ScanConfigRow, entries []ConfigEntry, err error) {
-	err = a.whileRenewing(ctx, func(ring *keyring) (lacks bool, err error) {
+	err = a.whileRenewing(ctx, func(ctx context.Context, ring *keyring) (lacks bool, err error) {
 		err = a.read(ctx, func(q *sql.Conn) (err error) {
 			rows, err = queries.ScanConfig(background, q, db.ScanConfigParams{
 				MaxValue: scanShortValue, First: first, Before: endOf(prefix), PageSize: scanPage,

@@ -59,7 +59,8 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 	}
 	defer r.leave()
 	ring := r.ring() // before the snapshot: a rotation that ends in between may remove keys that the snapshot needs
-	stx, err := r.readers.BeginRead(ctx)
+	wait := r.wait.Start()
+	stx, err := r.readers.BeginRead(ctx, wait)
 	if err != nil {
 		return failed("view", "", err)
 	}
@@ -68,7 +69,7 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 	defer end()
 	// A snapshot is taken by the first statement, not by BEGIN.
 	var revision int64
-	err = r.wait.Retry(ctx, func() (err error) {
+	err = wait.Retry(ctx, func() (err error) {
 		revision, err = queries.GetRevision(background, stx.Conn())
 		return err
 	})

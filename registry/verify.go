@@ -111,7 +111,7 @@ func (v *verification) types(ctx context.Context, q *Tx) error {
 		return err
 	}
 	for _, id := range ids {
-		v.found(SubjectModule, id, "its id is no text")
+		v.found(SubjectModule, id, "its id, or another column, is no text")
 	}
 	keys, err := queries.ListUntypedConfig(ctx, q)
 	for _, key := range keys {

@@ -17,7 +17,7 @@ func TestOwnCommitsComeAtOnce(t *testing.T) {
 		reg, err := Open(t.Context(), path)
 		require.NoError(t, err)
 		reg.feed = feed.New(reg.followLog, time.Hour)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		echo := ModuleMetadata{ID: "echo", Kind: KindWasm}
 		writes := []func() error{

@@ -7,7 +7,8 @@ import (
 
 // ModuleKind is a module's execution layer. In the database it is JSON text, quotes included ("native"), as oxide-k
 // writes it. Text that is no known kind is kept as it is, quotes and all, so that a row can be read, shown and repaired;
-// Valid tells the two apart.
+// Valid tells the two apart. A kind that lacks its quotes, which oxide-k cannot read, is not valid either: it is kept with
+// [WithoutQuotes] behind it.
 type ModuleKind string
 
 // The kinds that oxide-k knows.
@@ -25,7 +26,7 @@ func (k *ModuleKind) Scan(src any) error {
 	if err != nil {
 		return fmt.Errorf("module kind: %w", err)
 	}
-	*k = ModuleKind(unquoted(text, func(s string) bool { return ModuleKind(s).Valid() }))
+	*k = ModuleKind(decoded(text, func(s string) bool { return ModuleKind(s).Valid() }))
 	return nil
 }
 
@@ -83,7 +84,7 @@ func (s *ModuleState) Scan(src any) error {
 	if err != nil {
 		return fmt.Errorf("module state: %w", err)
 	}
-	*s = ModuleState(unquoted(text, func(t string) bool { return ModuleState(t).Valid() }))
+	*s = ModuleState(decoded(text, func(t string) bool { return ModuleState(t).Valid() }))
 	return nil
 }
 
@@ -95,11 +96,17 @@ func (s ModuleState) Value() (driver.Value, error) {
 	return `"` + string(s) + `"`, nil
 }
 
-// unquoted takes the JSON quotes off a known word, and leaves anything else alone. A known word without quotes, which
-// somebody may have written by hand, is still that word.
-func unquoted(text string, known func(string) bool) string {
+// WithoutQuotes follows a known kind or state that a column holds without its JSON quotes.
+const WithoutQuotes = " (without its JSON quotes)"
+
+// decoded takes the JSON quotes off a known word, and leaves unknown text alone. It marks a known word that has no quotes:
+// without the mark it would look like one that was read.
+func decoded(text string, known func(string) bool) string {
 	if n := len(text); n >= 2 && text[0] == '"' && text[n-1] == '"' && known(text[1:n-1]) {
 		return text[1 : n-1]
+	}
+	if known(text) {
+		return text + WithoutQuotes
 	}
 	return text
 }

@@ -58,7 +58,7 @@ func (s *attackSuite) live(path string) []byte {
 	s.T().Helper()
 	entries, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
 	s.Require().NoError(err)
-	data, err := exec.CommandContext(s.T().Context(), "cat", entries...).Output()
+	data, err := exec.CommandContext(s.T().Context(), program(s.T(), "cat"), entries...).Output()
 	s.Require().NoError(err)
 	return data
 }
@@ -69,6 +69,6 @@ func (s *attackSuite) killed(path string) string {
 	to := s.T().TempDir()
 	entries, err := filepath.Glob(path + "*")
 	s.Require().NoError(err)
-	s.Require().NoError(exec.CommandContext(s.T().Context(), "cp", append(entries, to)...).Run())
+	s.Require().NoError(exec.CommandContext(s.T().Context(), program(s.T(), "cp"), append(entries, to)...).Run())
 	return filepath.Join(to, filepath.Base(path))
 }

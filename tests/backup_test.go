@@ -49,9 +49,7 @@ func (s *backupSuite) TestACopyIsARegistryWithTheSameContent() {
 	path := s.copied("copy.db")
 	s.Require().NoError(s.reg.Backup(ctx, path))
 	s.Require().Equal([]string{"copy.db"}, names(s.T(), s.dir), "the copy is one file")
-	info, err := os.Stat(path)
-	s.Require().NoError(err)
-	s.Require().Equal(fs.FileMode(0o600), info.Mode())
+	requirePermissions(s.T(), 0o600, path)
 
 	same := func(of registry.Reader) []any {
 		modules, err := of.ListModules(ctx)
@@ -134,8 +132,8 @@ func (s *backupSuite) TestAnExistingFileIsNeverOverwritten() {
 	ctx := s.T().Context()
 	s.Require().NoError(os.WriteFile(s.copied("file"), []byte("precious"), 0o640))
 	s.Require().NoError(os.WriteFile(s.copied("empty"), nil, 0o640))
-	s.Require().NoError(os.Symlink("file", s.copied("link")))
-	s.Require().NoError(os.Symlink("nowhere", s.copied("dangling")))
+	symlink(s.T(), "file", s.copied("link"))
+	symlink(s.T(), "nowhere", s.copied("dangling"))
 	before := folder(s.T(), s.dir)
 	for name := range before {
 		s.Require().ErrorIs(s.reg.Backup(ctx, s.copied(name)), fs.ErrExist, name)
@@ -190,6 +188,9 @@ func (s *backupSuite) TestOddPaths() {
 func (s *backupSuite) TestARelativePath() {
 	fill(s.T(), s.reg)
 	s.T().Chdir(s.dir)
+	if !canBeNamed("file:copy.db?x") {
+		return
+	}
 	s.Require().NoError(s.reg.Backup(s.T().Context(), "file:copy.db?x"))
 	s.Require().Equal([]string{"file:copy.db?x"}, names(s.T(), s.dir))
 	requireFilled(s.T(), s.openCopy("file:copy.db?x"))
@@ -213,7 +214,7 @@ func (s *backupSuite) TestAContextThatEndsLeavesNothing() {
 	done := make(chan error, 1)
 	go func() { done <- s.reg.Backup(ctx, s.copied("copy.db")) }()
 	s.Require().Eventually(func() bool { return len(names(s.T(), s.dir)) > 0 || len(done) > 0 },
-		10*time.Second, time.Millisecond, "the backup does not begin")
+		patience, time.Millisecond, "the backup does not begin")
 	cancel()
 	if err := <-done; err == nil { // it was faster
 		s.Require().Equal([]string{"copy.db"}, names(s.T(), s.dir))

@@ -9,7 +9,7 @@ import (
 // for: an error may quote a part.
 const (
 	canary       = "canary-s3cret 42-canary"
-	canaryNumber = 864209753186420975
+	canaryNumber = int64(864209753186420975)
 )
 
 // keepsSecret looks for the canaries in all that can be printed of an error and of those it wraps.

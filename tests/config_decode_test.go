@@ -114,7 +114,7 @@ func (s *decodeSuite) TestFailedEncodingKeepsTheValueSecret() {
 		"raw JSON":        json.RawMessage(canary),
 		"raw JSON's tail": json.RawMessage(`"x" ` + canary),
 		"no UTF-8":        canary + "\xff",
-		"key, no UTF-8":   map[string]int{canary + "\xff": canaryNumber},
+		"key, no UTF-8":   map[string]int64{canary + "\xff": canaryNumber},
 		"beside a func":   map[string]any{"a": canary, "b": func() {}},
 	} {
 		s.Run(name, func() {

@@ -91,6 +91,7 @@ func (s *diskSuite) writeWhile(fails string) map[string]int {
 				s.Require().NoError(os.Remove(flag))
 			}
 		}
+		child.say("heard") // or a child that is faster than this process would be done before its disk fails
 	}
 	child.wait()
 	s.Require().Len(outcome, diskWrites)
@@ -133,7 +134,7 @@ func roleDisk(args []string) error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriter(os.Stdout)
+	out, heard := bufio.NewWriter(os.Stdout), hearing()
 	var mu sync.Mutex
 	var next atomic.Int64
 	var group sync.WaitGroup
@@ -154,6 +155,7 @@ func roleDisk(args []string) error {
 				mu.Lock()
 				fmt.Fprintln(out, answer, key)
 				out.Flush()
+				heard.Scan()
 				mu.Unlock()
 			}
 		})

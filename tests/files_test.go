@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,9 +153,7 @@ func closeVerified(t testing.TB, reg *registry.Registry) {
 // sqliteOpen opens a file as any SQLite program would: no foreign keys, no waiting, no knowledge of the registry.
 func sqliteOpen(t testing.TB, path string) *sql.DB {
 	t.Helper()
-	abs, err := filepath.Abs(path)
-	require.NoError(t, err)
-	pool, err := sql.Open("sqlite3", (&url.URL{Scheme: "file", Path: abs}).String()+"?_busy_timeout=0")
+	pool, err := sql.Open("sqlite3", sqliteURI(path, "?_busy_timeout=0"))
 	require.NoError(t, err)
 	pool.SetMaxOpenConns(1)
 	t.Cleanup(func() { _ = pool.Close() })

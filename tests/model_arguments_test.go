@@ -61,7 +61,7 @@ type modelStruct struct {
 
 var modelScalars = []modelValue{
 	{nil, `null`}, {true, `true`}, {false, `false`}, {(*int)(nil), `null`}, {[]int(nil), `null`}, {[]int{}, `[]`},
-	{0, `0`}, {-1, `-1`}, {math.MaxInt64, `9223372036854775807`}, {uint64(math.MaxUint64), `18446744073709551615`},
+	{0, `0`}, {-1, `-1`}, {int64(math.MaxInt64), `9223372036854775807`}, {uint64(math.MaxUint64), `18446744073709551615`},
 	{1.5, `1.5`}, {float32(0.1), `0.1`}, {1e21, `1e+21`}, {1e-7, `1e-7`}, {json.Number("12.50"), `12.50`},
 	{"", `""`}, {"text", `"text"`}, {`a "quote" and \`, `"a \"quote\" and \\"`}, {"<a href='x'>&", `"<a href='x'>&"`},
 	{"ключ 🦀", `"ключ 🦀"`},

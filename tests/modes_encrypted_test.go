@@ -7,7 +7,6 @@ import (
 	_ "embed"
 	"errors"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -168,7 +167,7 @@ func oxideFirst(kek keyset.KEK) maker {
 		if err := os.WriteFile(path, oxideEncryptedBytes, 0o600); err != nil {
 			return err
 		}
-		pool, err := sql.Open("sqlite3", "file:"+path)
+		pool, err := sql.Open("sqlite3", sqliteURI(path, ""))
 		if err != nil {
 			return err
 		}
@@ -193,14 +192,10 @@ func isMissing(path string) bool {
 // isRegistry reports whether a file has the registry's mark. SQLite has to look: closing another descriptor of a database
 // that this process has open would drop its locks.
 func isRegistry(path string) bool {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return false
-	}
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return false
 	}
-	pool, err := sql.Open("sqlite3", (&url.URL{Scheme: "file", Path: abs}).String()+"?mode=ro&immutable=1")
+	pool, err := sql.Open("sqlite3", sqliteURI(path, "?mode=ro&immutable=1"))
 	if err != nil {
 		return false
 	}

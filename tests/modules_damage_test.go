@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/oxide-k/stateregistry/registry"
+	"github.com/oxide-k/stateregistry/schema"
 )
 
 func TestDamagedModules(t *testing.T) {
@@ -27,6 +28,10 @@ var damages = map[string]struct {
 		func(m *registry.ModuleRecord) { m.Kind = `"Wasm"` }},
 	"unknown state": {`UPDATE modules SET state = '"paused"' WHERE id = 'b'`,
 		func(m *registry.ModuleRecord) { m.State = `"paused"` }},
+	"kind without quotes": {`UPDATE modules SET kind = 'wasm' WHERE id = 'b'`,
+		func(m *registry.ModuleRecord) { m.Kind = registry.KindWasm + schema.WithoutQuotes }},
+	"state without quotes": {`UPDATE modules SET state = 'running' WHERE id = 'b'`,
+		func(m *registry.ModuleRecord) { m.State = registry.StateRunning + schema.WithoutQuotes }},
 	"no time": {`UPDATE modules SET updated_at = 'yesterday' WHERE id = 'b'`,
 		func(m *registry.ModuleRecord) { m.UpdatedAt = time.Time{} }},
 	"a number for a time": {`UPDATE modules SET updated_at = 1747744496 WHERE id = 'b'`,
@@ -109,13 +114,43 @@ func (s *damagedModuleSuite) TestStateOfADamagedRowCanBeSet() {
 	s.Require().Equal(registry.StateFailed, got.State)
 }
 
-func (s *damagedModuleSuite) TestWhatPeopleWriteByHandIsRead() {
+// The state is not one that a transition may start from, whichever it is meant to be, and can be set anew.
+func (s *damagedModuleSuite) TestAStateWithoutItsQuotesIsNoState() {
 	ctx := s.T().Context()
 	s.upsert(s.reg, mirror(), registry.StateRunning)
-	s.Require().NoError(s.exec(s.reg, `UPDATE modules SET kind = 'wasm', state = 'stopped', updated_at = datetime('2026-05-20 12:34:56')`))
+	s.Require().NoError(s.exec(s.reg, "UPDATE modules SET state = 'stopped'"))
+	_, err := s.reg.TransitionModule(ctx, "oxide-mirror", registry.StateStopped, registry.StateStarting)
+	s.Require().ErrorIs(err, registry.ErrConflict)
+	_, err = s.reg.SetModuleState(ctx, "oxide-mirror", registry.StateStopped)
+	s.Require().NoError(err)
 	got, err := s.reg.GetModule(ctx, "oxide-mirror")
 	s.Require().NoError(err)
-	s.Require().Equal(registry.KindWasm, got.Kind)
 	s.Require().Equal(registry.StateStopped, got.State)
+}
+
+// oxide-k reads text columns as text: a blob there is an error to it, whatever its bytes are.
+func (s *damagedModuleSuite) TestAColumnThatIsNoTextIsFound() {
+	for _, column := range []string{"name", "version", "kind", "state", "description", "updated_at"} {
+		s.Run(column, func() {
+			reg := s.fresh()
+			s.upsert(reg, mirror(), registry.StateRunning)
+			s.Require().NoError(s.exec(reg, "UPDATE modules SET description = 'mirrors'"))
+			_, err := reg.Verify(s.T().Context())
+			s.Require().NoError(err)
+			s.Require().NoError(s.exec(reg, "UPDATE modules SET "+column+" = CAST("+column+" AS BLOB)"))
+			report, err := reg.Verify(s.T().Context())
+			s.Require().ErrorIs(err, registry.ErrCorrupt)
+			s.Require().Equal("oxide-mirror", report.Problems[0].Key)
+			s.upsert(reg, mirror(), registry.StateRunning)
+		})
+	}
+}
+
+func (s *damagedModuleSuite) TestATimeThatPeopleWriteByHandIsRead() {
+	ctx := s.T().Context()
+	s.upsert(s.reg, mirror(), registry.StateRunning)
+	s.Require().NoError(s.exec(s.reg, "UPDATE modules SET updated_at = datetime('2026-05-20 12:34:56')"))
+	got, err := s.reg.GetModule(ctx, "oxide-mirror")
+	s.Require().NoError(err)
 	s.Require().Equal(time.Date(2026, 5, 20, 12, 34, 56, 0, time.UTC), got.UpdatedAt)
 }

@@ -105,7 +105,7 @@ func (s *oxideSuite) TestEveryRowIsRead() {
 	s.Require().EqualValues(uint64(18446744073709551615), most)
 	least, err := registry.Get[int64](ctx, s.reg, "limits.min_i64")
 	s.Require().NoError(err)
-	s.Require().EqualValues(-9223372036854775808, least)
+	s.Require().Equal(int64(-9223372036854775808), least)
 	unset, found, err := registry.TryGet[*string](ctx, s.reg, "unset")
 	s.Require().NoError(err)
 	s.Require().True(found)

@@ -25,6 +25,9 @@ var oddNames = []string{
 
 func (s *pathSuite) TestOddNames() {
 	for _, name := range oddNames {
+		if !canBeNamed(name) {
+			continue
+		}
 		s.Run(name, func() { s.requireUsable(s.file(name), s.dir, name) })
 		if s.mode.origin {
 			continue
@@ -40,6 +43,9 @@ func (s *pathSuite) TestRelativePaths() {
 	for _, path := range []string{
 		"x.db", "./x.db", "file:x.db", "-x.db", "sub/../x.db", "sub/x.db", "?.db", "file:x.db?mode=memory", "./:memory:",
 	} {
+		if !canBeNamed(filepath.Base(path)) {
+			continue
+		}
 		s.Run(path, func() {
 			s.Require().NoError(os.Mkdir(s.file("sub"), 0o700))
 			s.T().Chdir(s.dir)
@@ -67,7 +73,7 @@ func (s *pathSuite) TestSymlinks() {
 	s.Run("to a registry", func() {
 		s.Require().NoError(os.Mkdir(s.file("real"), 0o700))
 		s.create("real/x.db")
-		s.Require().NoError(os.Symlink("real/x.db", s.file("link.db")))
+		symlink(s.T(), "real/x.db", s.file("link.db"))
 		reg := s.open(s.file("link.db"))
 		requireFilled(s.T(), reg)
 		_, err := reg.SetConfig(s.T().Context(), "greeting", 7)
@@ -80,14 +86,14 @@ func (s *pathSuite) TestSymlinks() {
 		s.Require().Equal(7, value)
 	})
 	s.Run("into a folder that is missing", func() {
-		s.Require().NoError(os.Symlink("missing/x.db", s.file("dangling.db")))
+		symlink(s.T(), "missing/x.db", s.file("dangling.db"))
 		_, err := s.tryOpen(s.file("dangling.db"))
 		s.Require().ErrorIs(err, fs.ErrNotExist)
 		s.Require().NoError(os.Remove(s.file("dangling.db")))
 	})
 	s.Run("to nothing yet", func() {
 		s.Require().NoError(os.Mkdir(s.file("real"), 0o700))
-		s.Require().NoError(os.Symlink("real/x.db", s.file("link.db")))
+		symlink(s.T(), "real/x.db", s.file("link.db"))
 		_, err := s.tryOpen(s.file("link.db"), registry.WithMustExist())
 		s.Require().Error(err)
 		reg, err := s.tryOpen(s.file("link.db"))

@@ -29,7 +29,7 @@ var intendedPlans = map[string]map[string]string{
 		"SCAN config USING INDEX sqlite_autoindex_config_1": "Verify looks at every entry",
 	},
 	"ListUntypedModules": {
-		"SCAN modules USING COVERING INDEX sqlite_autoindex_modules_1": "Verify looks at every module",
+		"SCAN modules USING INDEX sqlite_autoindex_modules_1": "Verify looks at every module",
 	},
 	"ListUntypedConfig": {
 		"SCAN config USING INDEX sqlite_autoindex_config_1": "Verify looks at every entry",

@@ -87,9 +87,11 @@ func queryCases() map[string]queryCase {
 		},
 		"ListUntypedModules": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			withoutGuards(t, ctx, tx, identityGuards, "INSERT INTO modules VALUES (x'61', '', '', '', '', NULL, '', 0)")
+			_, err := tx.ExecContext(ctx, "UPDATE modules SET description = x'' WHERE id = 'echo'")
+			require.NoError(t, err)
 			ids, err := q.ListUntypedModules(ctx, tx)
 			require.NoError(t, err)
-			require.Equal(t, []string{"a"}, ids)
+			require.Equal(t, []string{"echo", "a"}, ids)
 		},
 		"UpsertConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			revision := int64(5)

@@ -97,7 +97,7 @@ func roleDirty(args []string) error {
 
 // dirtyOxide overwrites everything in a transaction that no longer fits the cache, and does not commit.
 func dirtyOxide(path string) error {
-	pool, err := sql.Open("sqlite3", "file:"+path+"?_busy_timeout=0")
+	pool, err := sql.Open("sqlite3", sqliteURI(path, "?_busy_timeout=0"))
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func (s *rowSuite) exec(reg *registry.Registry, query string, args ...any) error
 
 // raw opens the file as another program would, with the driver's default settings, on one connection.
 func (s *rowSuite) raw(path, params string) *sql.DB {
-	pool, err := sql.Open("sqlite3", "file:"+path+params)
+	pool, err := sql.Open("sqlite3", sqliteURI(path, params))
 	s.Require().NoError(err)
 	pool.SetMaxOpenConns(1)
 	s.T().Cleanup(func() { _ = pool.Close() })

@@ -40,7 +40,7 @@ func TestACopiedSubsystemWorks(t *testing.T) {
 	want := filesIn(t, subsystem)
 
 	place := filepath.Join(t.TempDir(), "a copy")
-	cmd := exec.CommandContext(t.Context(), "sh", "-eux", "-c", commands)
+	cmd := exec.CommandContext(t.Context(), program(t, "sh"), "-eux", "-c", commands)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "COPY="+place, "GOWORK=off", "SQLC="+*sqlc)
 	out, err := cmd.CombinedOutput()

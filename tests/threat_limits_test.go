@@ -189,7 +189,7 @@ func (s *limitSuite) TestTheOldKeysetStaysInTheFileForAWhile() {
 	s.with(s.path, s.kek, func(reg *registry.Registry) {
 		s.Require().NoError(reg.Rewrap(s.ctx, s.new))
 		// Another process reads: closing a second descriptor would drop this one's locks.
-		data, err := exec.CommandContext(s.ctx, "cat", s.path, s.path+"-wal").Output()
+		data, err := exec.CommandContext(s.ctx, program(s.T(), "cat"), s.path, s.path+"-wal").Output()
 		s.Require().NoError(err)
 		s.Require().True(bytes.Contains(data, old))
 	})

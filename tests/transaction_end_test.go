@@ -212,10 +212,17 @@ func (s *transactionEndSuite) TestAnInterruptedWriteEndsTheTransaction() {
 		s.Require().NoError(err)
 		stmt, err := tx.PrepareContext(ctx, insertRow)
 		s.Require().NoError(err)
-		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		defer cancel()
-		_, err = tx.ExecContext(short, slowInsert, text)
-		s.Require().ErrorIs(err, context.DeadlineExceeded)
+		for limit := 50 * time.Millisecond; ; limit *= 2 { // until the statement has begun to write by then
+			short, cancel := context.WithTimeout(ctx, limit)
+			_, err = tx.ExecContext(short, slowInsert, text)
+			cancel()
+			s.Require().ErrorIs(err, context.DeadlineExceeded)
+			if _, err := tx.ExecContext(ctx, "SELECT 1"); err != nil {
+				s.Require().ErrorIs(err, registry.ErrTxDone)
+				break
+			}
+			s.Require().Less(limit, patience, "it is not interrupted while it writes")
+		}
 		_, err = tx.SetConfig(ctx, "after", 1)
 		s.Require().ErrorIs(err, registry.ErrTxDone)
 		_, err = tx.ExecContext(ctx, insertRow, "after", text)

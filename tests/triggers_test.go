@@ -285,31 +285,3 @@ func (s *triggerSuite) TestOthersWritesCompactTheLogToo() {
 	s.Require().LessOrEqual(len(log), 73)
 	s.Require().EqualValues(2000, log[len(log)-1].revision)
 }
-
-// Somebody's trigger on a table of the registry is against the rules, and found by Verify and the next Open. Until then no
-// write that it swallows is acknowledged.
-func (s *triggerSuite) TestAWriteThatATriggerSwallowsIsNotAcknowledged() {
-	if s.mode.memory {
-		s.T().Skip("no stranger gets at it")
-	}
-	ctx := s.T().Context()
-	reg, path := s.planted()
-	defer func() { s.Require().NoError(reg.Close()) }()
-	before, err := reg.Revision(ctx)
-	s.Require().NoError(err)
-	sqliteExec(s.T(), path, `CREATE TRIGGER stranger BEFORE INSERT ON config WHEN NEW.key GLOB 'lost*' BEGIN
-		SELECT RAISE(IGNORE); END`)
-	_, err = reg.SetConfig(ctx, "lost", 1)
-	s.Require().ErrorIs(err, registry.ErrCorrupt)
-	err = reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
-		_, err := tx.SetConfig(ctx, "lost", 1)
-		return err
-	})
-	s.Require().ErrorIs(err, registry.ErrCorrupt)
-	revision, err := reg.SetConfig(ctx, "kept", 1)
-	s.Require().NoError(err)
-	s.Require().Equal(before+1, revision)
-	entry, err := reg.GetConfigEntry(ctx, "kept")
-	s.Require().NoError(err)
-	s.Require().Equal(revision, entry.Revision)
-}

@@ -20,5 +20,6 @@
 // where the values of the registry are encrypted.
 //
 // It is meant to be copied, as the beginning of another subsystem: schema/ holds its table, queries/ its statements, db/
-// what sqlc makes of both, and this package the types and errors that its callers see.
+// what sqlc makes of both, and this package the types and errors that its callers see. It is under the licenses of the
+// stateregistry itself, MIT or Apache-2.0 at your choice.
 package decisionlog

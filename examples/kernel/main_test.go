@@ -56,7 +56,7 @@ func (s *kernelSuite) TestTellsTheStoryTwice() {
 			"petstore  openapi  3 operations  21",
 			"petstore: starting -> running, revision 24",
 			"from running it can become loaded: false; stopping: true",
-			`refused, as it should be: registry: transition module "petstore": conflict: the module is running, not loaded`,
+			`refused, as it should be: registry: transition module "petstore": conflict: the module is "running", not "loaded"`,
 			"max_threads      int            32, twice what it was",
 			"Pet Store: running -> stopping, since nobody asks it any more; it is stopping now",
 			"decisions in the log: 1; the refused one",

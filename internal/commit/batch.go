@@ -29,6 +29,7 @@ var (
 // request is a call that wants the turn, or, where it has a write, an answer.
 type request struct {
 	ctx      context.Context
+	wait     sqlite.Wait // started when the call was made
 	write    *Write
 	called   chan struct{} // closed when it has either; nil while it needs neither
 	leads    bool          // it was called to have the turn
@@ -95,36 +96,28 @@ func (q *Queue) lead(leader *request) {
 		case shared == nil && !r.refused:
 			r.err = nil
 		case shared == nil || errors.Is(shared, errRefused) || r.panicked != nil: // it has its answer
-		case len(batch) == 1 || isShared(shared) && !r.refused:
+		case len(batch) == 1 || errors.Is(shared, sqlite.ErrCommitUnknown) && !r.refused:
 			r.err = shared
 		default:
+			// A lock that the commit met may be gone before this one has waited as long as it may, though the leader has.
 			// What the others wrote in the meantime, which a refusal may have been about, was undone as well.
 			again = append(again, r)
 			continue
 		}
 		r.finish()
 	}
-	var locked error // others' locks, for as long as anybody waits for them
 	for _, r := range again {
-		if r.err = locked; locked == nil {
-			r.err = q.alone(r)
-		}
-		if sqlite.IsBusy(r.err) {
-			locked = r.err
-		}
+		r.err = q.alone(r)
 		r.finish()
 	}
 }
-
-// isShared reports whether an error is about all that shared the transaction, or would meet each of them again.
-func isShared(err error) bool { return errors.Is(err, sqlite.ErrCommitUnknown) || sqlite.IsBusy(err) }
 
 // share runs the batch's first write, and those that wait, in one transaction, and adds them to the batch. Where it returns
 // an error nothing was written, except for sqlite.ErrCommitUnknown.
 func (q *Queue) share(batch *[]*request) error {
 	leader := (*batch)[0]
-	return q.transact(leader.ctx, q.wait, func(tx *sqlite.Tx) error {
-		began := time.Now()
+	return q.transact(leader.ctx, leader.wait, func(tx *sqlite.Tx) error {
+		began := q.now()
 		written, yields := false, 0
 		for r := leader; r != nil; r = q.claim() {
 			if r != leader {
@@ -134,7 +127,7 @@ func (q *Queue) share(batch *[]*request) error {
 				return err
 			}
 			written = written || !r.refused
-			if len(*batch) == maxBatch || time.Since(began) > batchTime {
+			if len(*batch) == maxBatch || q.now().Sub(began) > batchTime {
 				break
 			}
 			// Where some share the transaction, more may be on their way: goroutines that the commit before has just woken.
@@ -151,9 +144,10 @@ func (q *Queue) share(batch *[]*request) error {
 	})
 }
 
-// alone runs a write in a transaction of its own.
+// alone runs a write in a transaction of its own. It waits for what is left since the write's call, and so do those after it:
+// they do not wait one after another.
 func (q *Queue) alone(r *request) error {
-	return q.transact(r.ctx, q.wait, func(tx *sqlite.Tx) error {
+	return q.transact(r.ctx, r.wait, func(tx *sqlite.Tx) error {
 		if err := r.run(tx); err != nil {
 			return err
 		}

@@ -32,6 +32,7 @@ type Queue struct {
 	wait      sqlite.Wait
 	committed func()
 	tend      func(ctx context.Context, writer *sql.DB) // or nil
+	now       func() time.Time // by which a batch ends
 	closed    chan struct{}
 
 	mu     sync.Mutex
@@ -41,12 +42,12 @@ type Queue struct {
 	rested chan struct{} // closed when the turn comes back after Close
 }
 
-// NewQueue is a queue in front of writer, which it owns from now on. A write waits for its turn, and then for the locks
-// of other processes, wait at most for each. committed is called after each transaction that was, or may have been,
-// committed, before the writes that made it return.
+// NewQueue is a queue in front of writer, which it owns from now on. A write waits for its turn, and then for the locks of
+// other processes, as wait says for all of it: what it does itself once it has both does not count. committed is called after
+// each transaction that was, or may have been, committed, before the writes that made it return.
 func NewQueue(writer *sql.DB, wait sqlite.Wait, committed func()) *Queue {
 	return &Queue{
-		writer: writer, wait: wait, committed: committed, closed: make(chan struct{}), rested: make(chan struct{}),
+		writer: writer, wait: wait, committed: committed, now: time.Now, closed: make(chan struct{}), rested: make(chan struct{}),
 	}
 }
 
@@ -57,7 +58,7 @@ func (q *Queue) Tend(f func(ctx context.Context, writer *sql.DB)) { q.tend = f }
 
 // Alone runs f, which uses the connection as it likes but leaves no transaction open, while no write runs.
 func (q *Queue) Alone(ctx context.Context, f func(writer *sql.DB) error) error {
-	if err := q.take(&request{ctx: ctx}); err != nil {
+	if err := q.take(&request{ctx: ctx, wait: q.wait.In(ctx).Start()}); err != nil {
 		return err
 	}
 	defer q.pass()
@@ -74,7 +75,7 @@ func (q *Queue) Alone(ctx context.Context, f func(writer *sql.DB) error) error {
 // of the commit, undoes the others too, and then each runs again in a transaction of its own, so that nobody gets an error
 // that is another's.
 func (q *Queue) Do(ctx context.Context, write Write) error {
-	r := &request{ctx: ctx, write: &write}
+	r := &request{ctx: ctx, write: &write, wait: q.wait.In(ctx).Start()}
 	if err := q.take(r); err != nil || r.answered {
 		return r.answer(err)
 	}
@@ -104,11 +105,12 @@ func (q *Queue) Exclusive(ctx context.Context, f func(*sqlite.Tx) error) error {
 }
 
 func (q *Queue) exclusive(ctx context.Context, wait sqlite.Wait, f func(*sqlite.Tx) error) error {
-	if err := q.take(&request{ctx: ctx}); err != nil {
+	r := &request{ctx: ctx, wait: wait.In(ctx).Start()}
+	if err := q.take(r); err != nil {
 		return err
 	}
 	defer q.pass()
-	err := q.transact(ctx, wait, f)
+	err := q.transact(ctx, r.wait, f)
 	q.tendTo(ctx)
 	return err
 }
@@ -174,7 +176,7 @@ func (q *Queue) take(r *request) error {
 	q.line = append(q.line, r)
 	q.mu.Unlock()
 
-	timeout := time.NewTimer(q.wait.Limit)
+	timeout := time.NewTimer(r.wait.Left())
 	defer timeout.Stop()
 	var err error
 	select {
@@ -185,7 +187,7 @@ func (q *Queue) take(r *request) error {
 	case <-r.ctx.Done():
 		err = r.ctx.Err()
 	case <-timeout.C:
-		err = fmt.Errorf("%w: waited %s", ErrTimeout, q.wait.Limit)
+		err = fmt.Errorf("%w: waited %s", ErrTimeout, r.wait.Limit)
 	}
 	if q.withdraw(r) {
 		return err

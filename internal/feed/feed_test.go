@@ -22,7 +22,7 @@ type feedSuite struct {
 }
 
 // patience is when what should have happened is taken for what never will.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 func (s *feedSuite) SetupTest() {
 	s.log = &fakeLog{}

@@ -66,6 +66,14 @@ func (l Location) uri(params url.Values) string {
 	return fileURI(name) + "?" + strings.ReplaceAll(params.Encode(), "+", "%20")
 }
 
-func fileURI(path string) string {
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String()
+func fileURI(path string) string { return slashedURI(filepath.ToSlash(path)) }
+
+// slashedURI returns the URI of an absolute path with forward slashes. What follows file:// up to the next slash would be a
+// host, which SQLite does not take, so that C:/x is file:///C:/x there, and a share //host/x is file:////host/x
+// (sqlite.org/uri.html).
+func slashedURI(path string) string {
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	return (&url.URL{Scheme: "file", Path: path}).String()
 }

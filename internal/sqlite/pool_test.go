@@ -22,7 +22,7 @@ var oddNames = []string{
 
 func TestAnyPathNamesItsFile(t *testing.T) {
 	for _, name := range oddNames {
-		if runtime.GOOS == "windows" && strings.ContainsAny(name, `?"`) {
+		if runtime.GOOS == "windows" && strings.ContainsAny(name, `?":`) {
 			continue
 		}
 		path := filepath.Join(t.TempDir(), name)
@@ -166,4 +166,20 @@ func (s *databaseSuite) TestLookPassesWhatInspectSays() {
 	s.Require().Same(own, err)
 	s.Require().Equal(1, calls)
 	s.Require().Zero(s.rows())
+}
+
+// Where a path begins with a drive or a host, that must not pass for the URI's host.
+func TestTheURIOfAFileHasNoHost(t *testing.T) {
+	for path, want := range map[string]string{
+		"/a/b.db":                  "file:///a/b.db",
+		"/a b/%41?#.db":            "file:///a%20b/%2541%3F%23.db",
+		"C:/Users/x y/kernel.db":   "file:///C:/Users/x%20y/kernel.db",
+		"//host/share/kernel.db":   "file:////host/share/kernel.db",
+		"/stateregistry-IN-MEMORY": "file:///stateregistry-IN-MEMORY",
+	} {
+		require.Equal(t, want, slashedURI(path))
+		uri, err := url.Parse(slashedURI(path))
+		require.NoError(t, err)
+		require.Empty(t, uri.Host, path)
+	}
 }

@@ -58,14 +58,19 @@ func OpenReaders(s Settings, w Wait) *Readers {
 // Pool is the pool itself, for snapshots and for statements of others.
 func (r *Readers) Pool() *sql.DB { return r.pool }
 
-// Lend calls f with what runs one statement of others. Where all connections are in use it waits for one no longer than for a
-// lock. The rows that f leaves open keep theirs.
+// Lend calls f with what runs one statement of others, again if a lock was in the way. If all connections are in use it waits
+// for one, and all its waiting is one Wait. The rows that f leaves open keep theirs.
 func (r *Readers) Lend(ctx context.Context, f func(db.DBTX) error) error {
+	w := r.wait.In(ctx).Start()
+	return w.Retry(ctx, func() error { return r.lend(ctx, w, f) })
+}
+
+func (r *Readers) lend(ctx context.Context, w Wait, f func(db.DBTX) error) error {
 	// The pool itself would wait for ever. While half of its connections are free it does not wait.
 	if stats := r.pool.Stats(); stats.InUse < stats.MaxOpenConnections/2 {
 		return f(r.pool)
 	}
-	conn, err := lend(ctx, r.pool, r.wait)
+	conn, err := lend(ctx, r.pool, w)
 	if err != nil {
 		return err
 	}
@@ -77,31 +82,52 @@ func (r *Readers) Lend(ctx context.Context, f func(db.DBTX) error) error {
 	return nil
 }
 
-// Prepare compiles a statement that runs on any connection of the pool. It waits for one no longer than for a lock.
+// Prepare compiles a statement that runs on any connection of the pool. It waits as Lend does.
 func (r *Readers) Prepare(ctx context.Context, query string) (stmt *sql.Stmt, err error) {
-	err = r.wait.forConnection(ctx, func(ctx context.Context) error { // it does not bound what is prepared
-		stmt, err = r.pool.PrepareContext(ctx, query)
-		return err
+	w := r.wait.In(ctx).Start()
+	err = w.Retry(ctx, func() error {
+		return w.forConnection(ctx, r.pool, func(ctx context.Context) error { // it does not bound what is prepared
+			stmt, err = r.pool.PrepareContext(ctx, query)
+			return err
+		})
 	})
 	return stmt, err
 }
 
-// Do runs f on a connection outside of a transaction, again where a lock was in the way. f must leave nothing open.
+// Do runs f on a connection outside of a transaction, again if a lock was in the way. f must leave nothing open.
 func (r *Readers) Do(ctx context.Context, f func(*sql.Conn) error) error {
-	return r.wait.Retry(ctx, func() error {
-		conn, err := r.take(ctx)
-		if err != nil {
-			return err
-		}
-		err = f(conn)
-		if IsConnectionGone(err) {
-			r.drop(conn)
-		} else {
-			r.put(conn)
-		}
-		r.free <- struct{}{}
+	if err := ctx.Err(); err != nil {
 		return err
-	})
+	}
+	var w Wait // started with the first wait: asking for the time costs a part of a point read
+	err := r.try(ctx, &w, f)
+	if err == nil || !IsBusy(err) {
+		return err
+	}
+	r.startWait(ctx, &w)
+	return w.Retry(ctx, func() error { return r.try(ctx, &w, f) })
+}
+
+// startWait starts w as r waits, unless it has started.
+func (r *Readers) startWait(ctx context.Context, w *Wait) {
+	if w.since.IsZero() {
+		*w = r.wait.In(ctx).Start()
+	}
+}
+
+func (r *Readers) try(ctx context.Context, w *Wait, f func(*sql.Conn) error) error {
+	conn, err := r.take(ctx, w)
+	if err != nil {
+		return err
+	}
+	err = f(conn)
+	if IsConnectionGone(err) {
+		r.drop(conn)
+	} else {
+		r.put(conn)
+	}
+	r.free <- struct{}{}
+	return err
 }
 
 // Close closes the connections. None may be in use.
@@ -115,20 +141,22 @@ func (r *Readers) Close() error {
 	return errors.Join(r.kept.Close(), r.pool.Close())
 }
 
-func (r *Readers) take(ctx context.Context) (*sql.Conn, error) {
+func (r *Readers) take(ctx context.Context, w *Wait) (*sql.Conn, error) {
 	select {
 	case <-r.free:
 	default:
-		if err := r.waitForOne(ctx); err != nil {
+		r.startWait(ctx, w)
+		if err := r.waitForOne(ctx, *w); err != nil {
 			return nil, err
 		}
 	}
 	if conn := r.idling(); conn != nil {
 		return conn, nil
 	}
-	conn, err := r.open(ctx)
+	r.startWait(ctx, w)
+	conn, err := r.open(ctx, *w)
 	if cannotOpen(err) {
-		conn, err = r.another(ctx, err)
+		conn, err = r.another(ctx, *w, err)
 	}
 	if err != nil {
 		r.free <- struct{}{}
@@ -186,8 +214,8 @@ func (r *Readers) drop(conn *sql.Conn) {
 }
 
 // open takes a connection out of its pool, for as long as it works. All files that reading needs are open then.
-func (r *Readers) open(ctx context.Context) (*sql.Conn, error) {
-	conn, err := lend(ctx, r.kept, r.wait)
+func (r *Readers) open(ctx context.Context, w Wait) (*sql.Conn, error) {
+	conn, err := lend(ctx, r.kept, w)
 	if err != nil {
 		return nil, err
 	}
@@ -217,8 +245,8 @@ func (r *Readers) open(ctx context.Context) (*sql.Conn, error) {
 	return conn, nil
 }
 
-func (r *Readers) waitForOne(ctx context.Context) error {
-	timeout := time.NewTimer(r.wait.Limit)
+func (r *Readers) waitForOne(ctx context.Context, w Wait) error {
+	timeout := time.NewTimer(w.Left())
 	defer timeout.Stop()
 	select {
 	case <-r.free:
@@ -226,23 +254,27 @@ func (r *Readers) waitForOne(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timeout.C:
-		return fmt.Errorf("%w: waited %s", ErrNoConnection, r.wait.Limit)
+		return fmt.Errorf("%w: waited %s", ErrNoConnection, w.Limit)
 	}
 }
 
 // lend takes a connection out of a pool. It waits for one no longer than for a lock.
 func lend(ctx context.Context, pool *sql.DB, w Wait) (conn *sql.Conn, err error) {
-	err = w.forConnection(ctx, func(ctx context.Context) error {
+	err = w.forConnection(ctx, pool, func(ctx context.Context) error {
 		conn, err = pool.Conn(ctx)
 		return err
 	})
 	return conn, err
 }
 
-// forConnection calls take, which waits for a connection until its context ends.
-func (w Wait) forConnection(ctx context.Context, take func(context.Context) error) error {
-	const opening = 100 * time.Millisecond // it takes a moment, even where nobody is to be waited for
-	limited, cancel := context.WithTimeout(ctx, max(w.Limit, opening))
+// forConnection calls take, which waits for a connection of pool until its context ends.
+func (w Wait) forConnection(ctx context.Context, pool *sql.DB, take func(context.Context) error) error {
+	const opening = time.Second // a busy machine may take a moment, even if there is nobody to wait for
+	limit := w.Left()
+	if s := pool.Stats(); s.MaxOpenConnections == 0 || s.InUse < s.MaxOpenConnections {
+		limit = max(limit, opening)
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := take(limited)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {

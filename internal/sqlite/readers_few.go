@@ -21,8 +21,9 @@ func (r *Readers) Warm(ctx context.Context) error {
 
 // BeginRead is BeginRead on a connection of the pool. If none can be opened it takes one of those that Do uses: waiting for it if
 // the file may not be opened any more, and otherwise, since that passes, only if one is free.
-func (r *Readers) BeginRead(ctx context.Context) (*Tx, error) {
-	tx, err := BeginRead(ctx, r.pool, r.wait)
+func (r *Readers) BeginRead(ctx context.Context, w Wait) (*Tx, error) {
+	w = w.Start()
+	tx, err := BeginRead(ctx, r.pool, w)
 	if !cannotOpen(err) {
 		return tx, err
 	}
@@ -31,12 +32,12 @@ func (r *Readers) BeginRead(ctx context.Context) (*Tx, error) {
 		if !errors.Is(SystemError(err), fs.ErrPermission) {
 			return nil, err
 		}
-		if conn, err = r.take(ctx); err != nil {
+		if conn, err = r.take(ctx, &w); err != nil {
 			return nil, err
 		}
 	}
 	release := func() { r.free <- struct{}{} }
-	tx, err = beginOn(conn, r.wait, "BEGIN", true)
+	tx, err = beginOn(conn, w, "BEGIN", true)
 	if err != nil {
 		r.drop(conn)
 		release()
@@ -68,7 +69,7 @@ func (r *Readers) spare() *sql.Conn {
 }
 
 // another waits for a connection that is in use, since none could be opened. If there is none it returns refused, the reason.
-func (r *Readers) another(ctx context.Context, refused error) (*sql.Conn, error) {
+func (r *Readers) another(ctx context.Context, w Wait, refused error) (*sql.Conn, error) {
 	r.mu.Lock()
 	if conn := r.idlingLocked(); conn != nil || r.opened == 0 {
 		r.mu.Unlock()
@@ -81,7 +82,7 @@ func (r *Readers) another(ctx context.Context, refused error) (*sql.Conn, error)
 	r.waiting = append(r.waiting, next)
 	r.mu.Unlock()
 
-	timeout := time.NewTimer(r.wait.Limit)
+	timeout := time.NewTimer(w.Left())
 	defer timeout.Stop()
 	err := refused
 	select {

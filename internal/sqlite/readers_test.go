@@ -114,9 +114,34 @@ func (s *databaseSuite) TestReadersThatHoldAllOfTheirOwnConnectionsAreWaitedFor(
 	s.Require().NoError(readers.Do(s.T().Context(), func(*sql.Conn) error { return nil }))
 }
 
+// A reader that has waited as long as it may waits for nothing more, whatever the connections' own limit is.
+func (s *databaseSuite) TestReadersThatHaveWaitedDoNotWaitAgain() {
+	readers := s.openReaders(Wait{Limit: time.Hour})
+	readers.pool.SetMaxOpenConns(1)
+	ctx := WithWait(s.T().Context(), spent())
+	nothing := func(*sql.Conn) error { return nil }
+	busy := func(*sql.Conn) error { return errBusy }
+	s.Require().NoError(readers.Do(ctx, nothing), "there is nothing to wait for")
+	s.Require().True(IsBusy(readers.Do(ctx, busy)))
+	for range cap(readers.free) {
+		<-readers.free
+	}
+	s.Require().ErrorIs(readers.Do(ctx, nothing), ErrNoConnection)
+	for range cap(readers.free) {
+		readers.free <- struct{}{}
+	}
+	s.Require().True(IsBusy(readers.Lend(ctx, func(db.DBTX) error { return errBusy })))
+	held, err := readers.pool.QueryContext(ctx, "SELECT 1 UNION SELECT 2")
+	s.Require().NoError(err)
+	s.Require().ErrorIs(readers.Lend(ctx, func(db.DBTX) error { return nil }), ErrNoConnection)
+	_, err = readers.Prepare(ctx, "SELECT 1")
+	s.Require().ErrorIs(err, ErrNoConnection)
+	s.Require().NoError(held.Close())
+}
+
 // The one that was waited for goes back once its rows are closed, and not before.
 func (s *databaseSuite) TestALentConnectionComesBackWithItsRows() {
-	readers := s.openReaders(Wait{Limit: 10 * time.Second})
+	readers := s.openReaders(Wait{Limit: 2 * time.Minute})
 	readers.pool.SetMaxOpenConns(1)
 	query := func() (rows *sql.Rows, err error) {
 		err = readers.Lend(s.T().Context(), func(q db.DBTX) error {
@@ -146,7 +171,7 @@ func (s *databaseSuite) TestALentConnectionComesBackWithItsRows() {
 }
 
 func (s *databaseSuite) TestReadersServeManyAtOnce() {
-	readers := s.openReaders(Wait{Limit: 10 * time.Second})
+	readers := s.openReaders(Wait{Limit: 2 * time.Minute})
 	s.exec(s.writer, "INSERT INTO t VALUES (1)")
 	var all sync.WaitGroup
 	for range 64 {

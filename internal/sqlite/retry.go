@@ -7,10 +7,49 @@ import (
 	"time"
 )
 
-// Wait is how long to wait for other connections' locks.
+// Wait is how long a call waits for others: for its turn, for a connection, for the locks of other connections. Start begins
+// to count; what takes a Wait that has not started starts it. So a call that waits for one thing after another starts its
+// Wait once, and hands it on.
 type Wait struct {
 	Limit time.Duration
 	Eager bool // try again sooner, for who has much to do under one lock, and gives way afterwards
+
+	since time.Time // zero: not started
+}
+
+// Start returns w with its limit counted from now on, or as it is if it has started already.
+func (w Wait) Start() Wait {
+	if w.since.IsZero() {
+		w.since = time.Now()
+	}
+	return w
+}
+
+// Stop returns w with what is left of its limit, not started: what the call does itself from now on does not count.
+func (w Wait) Stop() Wait { return Wait{Limit: w.Left(), Eager: w.Eager} }
+
+// Left returns how much of the limit has not passed yet, 0 if all has.
+func (w Wait) Left() time.Duration {
+	if w.since.IsZero() {
+		return w.Limit
+	}
+	return max(0, w.Limit-time.Since(w.since))
+}
+
+type waitKey struct{}
+
+// WithWait returns a context with which calls wait no longer than w says, whatever their default is.
+func WithWait(ctx context.Context, w Wait) context.Context {
+	return context.WithValue(ctx, waitKey{}, w)
+}
+
+// In returns the Wait of ctx, with w's eagerness, or w if it has none.
+func (w Wait) In(ctx context.Context) Wait {
+	if of, ok := ctx.Value(waitKey{}).(Wait); ok {
+		of.Eager = w.Eager
+		return of
+	}
+	return w
 }
 
 // The pause between two tries: short and random, so that of many waiters each gets its turn. SQLite's own back-off
@@ -23,9 +62,9 @@ const (
 )
 
 // Retry calls try until it returns something else than a busy error, until ctx ends (its error is returned), or until
-// the limit has passed (the busy error is returned, and IsBusy holds). try is called at least once, unless ctx has ended.
+// the limit has passed (the busy error is returned, and IsBusy holds). try is called at least once, unless ctx has ended. A
+// Wait that has not started starts with the first busy error.
 func (w Wait) Retry(ctx context.Context, try func() error) error {
-	var started time.Time
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -34,10 +73,8 @@ func (w Wait) Retry(ctx context.Context, try func() error) error {
 		if err == nil || !IsBusy(err) {
 			return err
 		}
-		if started.IsZero() {
-			started = time.Now()
-		} else if waited := time.Since(started); waited >= w.Limit {
-			return fmt.Errorf("locked by another connection for %s: %w", waited.Round(time.Millisecond), err)
+		if w = w.Start(); w.Left() == 0 {
+			return fmt.Errorf("locked by another connection, waited %s: %w", time.Since(w.since).Round(time.Millisecond), err)
 		}
 		if err := w.pause(ctx); err != nil {
 			return err

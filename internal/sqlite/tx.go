@@ -27,7 +27,8 @@ type Tx struct {
 }
 
 // BeginWrite begins a transaction that holds the write lock from the start: one that began by reading would get a busy
-// error at its first write. It waits for the connection and for the lock until ctx ends or w's limit has passed.
+// error at its first write. It waits for the connection and for the lock until ctx ends or w's limit has passed. What it
+// leaves of the limit is Commit's.
 func BeginWrite(ctx context.Context, pool *sql.DB, w Wait) (*Tx, error) {
 	return begin(ctx, pool, w, "BEGIN IMMEDIATE", false)
 }
@@ -38,6 +39,7 @@ func BeginRead(ctx context.Context, pool *sql.DB, w Wait) (*Tx, error) {
 }
 
 func begin(ctx context.Context, pool *sql.DB, w Wait, statement string, reading bool) (*Tx, error) {
+	w = w.Start()
 	try := func() (tx *Tx, err error) {
 		err = w.Retry(ctx, func() error {
 			conn, err := lend(ctx, pool, w)
@@ -58,7 +60,7 @@ func begin(ctx context.Context, pool *sql.DB, w Wait, statement string, reading 
 
 // beginOn begins a transaction on a connection, which it closes on an error.
 func beginOn(c *sql.Conn, w Wait, statement string, reading bool) (_ *Tx, err error) {
-	tx := &Tx{conn: c, wait: w}
+	tx := &Tx{conn: c}
 	defer func() {
 		if err != nil {
 			_ = c.Close()
@@ -79,6 +81,7 @@ func beginOn(c *sql.Conn, w Wait, statement string, reading bool) (_ *Tx, err er
 			return nil, err // closing gives the connection up, and with it the transaction
 		}
 	}
+	tx.wait = w.Stop()
 	tx.raw.reading.Store(reading)
 	tx.raw.state.Store(standing)
 	return tx, nil
@@ -154,8 +157,8 @@ func (tx *Tx) Standing() error {
 	return nil
 }
 
-// Commit makes the transaction's changes durable. Where readers of a database without a WAL hold that off it waits, until
-// ctx ends or the limit has passed. On an error nothing was committed, except for ErrCommitUnknown. Either way the
+// Commit makes the transaction's changes durable. If readers of a database without a WAL hold that off it waits, until ctx
+// ends or what the beginning left of the limit has passed. On an error nothing was committed, except for ErrCommitUnknown. Either way the
 // transaction is over; Release must follow.
 func (tx *Tx) Commit(ctx context.Context) error {
 	tx.settle()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"runtime"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -222,4 +224,19 @@ func (s *databaseSuite) TestRollbackGivesUpAConnectionThatCannot() {
 	}
 	s.Require().Zero(s.rows())
 	s.usable()
+}
+
+// What a transaction does between its beginning and its commit does not count as waiting.
+func (s *databaseSuite) TestACommitWaitsForWhatTheBeginningLeft() {
+	w := Wait{Limit: time.Hour}.Start()
+	for left := w.Left(); w.Left() == left; {
+		runtime.Gosched()
+	}
+	tx, err := BeginWrite(s.T().Context(), s.writer, w)
+	s.Require().NoError(err)
+	defer tx.Release()
+	s.Require().Less(tx.wait.Limit, time.Hour)
+	s.Require().Positive(tx.wait.Limit)
+	s.Require().Equal(tx.wait.Limit, tx.wait.Left())
+	tx.Rollback()
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	_ "github.com/mattn/go-sqlite3" // driver sqlite3
@@ -47,13 +48,21 @@ const timeLayout = "2006-01-02T15:04:05.000000000-07:00"
 // mattnDSNs are the names of the writer's and the readers' connections: the registry's own settings, in the driver's words.
 func mattnDSNs(path string) (writer, reader string) {
 	common := "?_busy_timeout=30000&_foreign_keys=1&_synchronous=FULL&_stmt_cache_size=128&_cache_size=-131072"
-	name := (&url.URL{Scheme: "file", Path: path}).String()
+	name := fileURI(path)
 	return name + common + "&_journal_mode=WAL&_txlock=immediate", name + common + "&mode=ro"
+}
+
+// fileURI is a file's name for SQLite.
+func fileURI(path string) string {
+	if path = filepath.ToSlash(path); !strings.HasPrefix(path, "/") { // C:/…
+		path = "/" + path
+	}
+	return (&url.URL{Scheme: "file", Path: path}).String()
 }
 
 func moderncDSNs(path string) (writer, reader string) {
 	common := "?_pragma=busy_timeout(30000)&_pragma=foreign_keys(1)&_pragma=synchronous(FULL)&_pragma=cache_size(-131072)"
-	name := (&url.URL{Scheme: "file", Path: path}).String()
+	name := fileURI(path)
 	return name + common + "&_pragma=journal_mode(WAL)&_txlock=immediate", name + common + "&mode=ro"
 }
 

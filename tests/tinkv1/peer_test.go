@@ -52,7 +52,7 @@ type peer struct {
 // startPeer builds and starts the peer; it is killed at the end of t, should it still run then.
 func startPeer(t *testing.T) *peer {
 	t.Helper()
-	p := &peer{path: filepath.Join(t.TempDir(), "tinkv2peer")}
+	p := &peer{path: filepath.Join(t.TempDir(), "tinkv2peer.exe")} // on Windows a program needs the ending
 	goCommand(t, "../..", "build", "-mod=readonly", "-buildvcs=false", "-o", p.path, "./tests/tinkv2peer")
 
 	p.cmd = exec.Command(p.path)

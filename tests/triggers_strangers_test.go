@@ -1,0 +1,95 @@
+package tests
+
+import (
+	"context"
+
+	"github.com/oxide-k/stateregistry/registry"
+)
+
+// strangers are triggers that another program puts on the registry's tables while they are open: against the rules, and found
+// by Verify and the next Open. Until then no write that one of them swallows is acknowledged.
+var strangers = []struct {
+	name, trigger string
+	key           string // the entry that it is about
+	module        string // or the module
+	write         func(ctx context.Context, w registry.Writer, key string) error
+}{
+	{"SetConfig of a new key", "BEFORE INSERT ON config WHEN NEW.key = 'x'", "x", "", setOne},
+	{"SetConfig", "BEFORE UPDATE ON config WHEN NEW.key = 'a'", "a", "", setOne},
+	{"DeleteConfig", "BEFORE DELETE ON config WHEN OLD.key = 'a'", "a", "", deleteOne},
+	{"DeleteConfig, unlogged", "AFTER DELETE ON config WHEN OLD.key = 'a'", "a", "", deleteOne},
+	{"UpsertModule of a new id", "BEFORE INSERT ON modules WHEN NEW.id = 'x'", "", "x", upsertOne},
+	{"UpsertModule", "BEFORE UPDATE ON modules WHEN NEW.id = 'm'", "", "m", upsertOne},
+	{"UpsertModule, unlogged", "AFTER UPDATE ON modules WHEN NEW.id = 'm'", "", "m", upsertOne},
+	{"UpsertModule of a new id, unlogged", "AFTER INSERT ON modules WHEN NEW.id = 'x'", "", "x", upsertOne},
+	{"SetModuleState", "BEFORE UPDATE ON modules WHEN NEW.id = 'm'", "", "m", setOneState},
+	{"SetModuleState, unlogged", "AFTER UPDATE ON modules WHEN NEW.id = 'm'", "", "m", setOneState},
+	{"TransitionModule", "BEFORE UPDATE OF state ON modules WHEN NEW.id = 'm'", "", "m", transitionOne},
+	{"DeleteModule", "BEFORE DELETE ON modules WHEN OLD.id = 'm'", "", "m", deleteOneModule},
+	{"DeleteModule, unlogged", "AFTER DELETE ON modules WHEN OLD.id = 'm'", "", "m", deleteOneModule},
+}
+
+func setOne(ctx context.Context, w registry.Writer, key string) error {
+	_, err := w.SetConfig(ctx, key, 1)
+	return err
+}
+
+func deleteOne(ctx context.Context, w registry.Writer, key string) error {
+	_, err := w.DeleteConfig(ctx, key)
+	return err
+}
+
+func upsertOne(ctx context.Context, w registry.Writer, id string) error {
+	_, err := w.UpsertModule(ctx, registry.ModuleMetadata{ID: id, Kind: registry.KindWasm}, registry.StateRunning)
+	return err
+}
+
+func setOneState(ctx context.Context, w registry.Writer, id string) error {
+	_, err := w.SetModuleState(ctx, id, registry.StateFailed)
+	return err
+}
+
+func transitionOne(ctx context.Context, w registry.Writer, id string) error {
+	_, err := w.TransitionModule(ctx, id, registry.StateLoaded, registry.StateStarting)
+	return err
+}
+
+func deleteOneModule(ctx context.Context, w registry.Writer, id string) error {
+	_, err := w.DeleteModule(ctx, id)
+	return err
+}
+
+func (s *triggerSuite) TestAWriteThatATriggerSwallowsIsNotAcknowledged() {
+	if s.mode.memory {
+		s.T().Skip("no stranger gets at it")
+	}
+	for _, c := range strangers {
+		s.Run(c.name, func() {
+			ctx := s.T().Context()
+			reg, path := s.planted()
+			defer func() { s.Require().NoError(reg.Close()) }()
+			sqliteExec(s.T(), path, "CREATE TRIGGER stranger "+c.trigger+" BEGIN SELECT RAISE(IGNORE); END")
+			before := s.rows(reg)
+			err := c.write(ctx, reg, c.key+c.module)
+			s.Require().ErrorIs(err, registry.ErrCorrupt)
+			s.Require().ErrorContains(err, "trigger")
+			err = reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
+				s.Require().NoError(setOne(ctx, tx, "undone"))
+				return c.write(ctx, tx, c.key+c.module)
+			})
+			s.Require().ErrorIs(err, registry.ErrCorrupt)
+			s.Require().Equal(before, s.rows(reg), "nothing of it is left")
+
+			// It is about that row alone.
+			s.Require().NoError(setOne(ctx, reg, "kept"))
+			s.Require().NoError(upsertOne(ctx, reg, "kept"))
+			s.Require().NoError(setOneState(ctx, reg, "kept"))
+			s.Require().NoError(deleteOneModule(ctx, reg, "kept"))
+			s.Require().NoError(deleteOne(ctx, reg, "kept"))
+			s.Require().NoError(deleteOne(ctx, reg, "never"), "that there is nothing to delete is no trigger's doing")
+			revision, err := reg.Revision(ctx)
+			s.Require().NoError(err)
+			s.Require().Equal(int64(len(before.log)+5), revision)
+		})
+	}
+}
