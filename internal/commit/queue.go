@@ -32,7 +32,7 @@ type Queue struct {
 	wait      sqlite.Wait
 	committed func()
 	tend      func(ctx context.Context, writer *sql.DB) // or nil
-	now       func() time.Time // by which a batch ends
+	now       func() time.Time                          // by which a batch ends
 	closed    chan struct{}
 
 	mu     sync.Mutex
