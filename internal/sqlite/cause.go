@@ -109,25 +109,32 @@ func withCause(err error, s Settings, present string) error {
 // isWronglyMissing reports whether err says that a file is missing, although what it needs to be created is there.
 func isWronglyMissing(err error, present string) bool {
 	e, ok := errors.AsType[sqlite3.Error](err)
-	if !ok || e.Code != sqlite3.ErrCantOpen || e.SystemErrno != syscall.ENOENT || present == "" {
+	if !ok || e.Code != sqlite3.ErrCantOpen || present == "" {
+		return false
+	}
+	// EBADF is what closing the rest leaves of another error, when ATTACH gives up.
+	if e.SystemErrno != syscall.ENOENT && e.SystemErrno != syscall.EBADF {
 		return false
 	}
 	_, err = os.Stat(present)
 	return err == nil
 }
 
-// noDescriptor returns the error of a process, or a system, that has no descriptor left, or nil.
+// noDescriptor returns the error of a process, or a system, that has not the descriptors left that a connection needs, or nil.
 func noDescriptor(l Location) error {
 	if l.IsMemory() {
 		return nil
 	}
-	f, err := os.Open(filepath.Dir(l.path)) // no file of the database's: closing that would drop this process's locks
-	if err == nil {
-		_ = f.Close()
+	for range 3 { // FILE, FILE-wal, FILE-shm; what SQLite could open of them is closed again
+		f, err := os.Open(filepath.Dir(l.path)) // no file of the database's: closing that would drop this process's locks
+		if err == nil {
+			defer f.Close()
+			continue
+		}
+		if errno, ok := errors.AsType[syscall.Errno](err); ok && (errno == syscall.EMFILE || errno == syscall.ENFILE) {
+			return errno
+		}
 		return nil
-	}
-	if errno, ok := errors.AsType[syscall.Errno](err); ok && (errno == syscall.EMFILE || errno == syscall.ENFILE) {
-		return errno
 	}
 	return nil
 }

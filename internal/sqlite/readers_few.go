@@ -29,7 +29,7 @@ func (r *Readers) BeginRead(ctx context.Context, w Wait) (*Tx, error) {
 	}
 	conn := r.spare()
 	if conn == nil {
-		if !errors.Is(SystemError(err), fs.ErrPermission) {
+		if !errors.Is(err, fs.ErrPermission) && !errors.Is(SystemError(err), fs.ErrPermission) {
 			return nil, err
 		}
 		if conn, err = r.take(ctx, &w); err != nil {
@@ -120,6 +120,9 @@ func (r *Readers) disappoint() {
 // cannotOpen reports whether err says that a file could not be opened.
 func cannotOpen(err error) bool {
 	if _, ok := errors.AsType[*causeError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok { // before SQLite was asked
 		return true
 	}
 	return hasCode(err, sqlite3.ErrCantOpen)
