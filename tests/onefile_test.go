@@ -105,7 +105,7 @@ func (s *oneFileSuite) TestNothingJoinsOnAFileThatTookTheRegistrysPlace() {
 		s.T().Skip("a file that is open cannot be moved here")
 	}
 	for name, replace := range map[string]func(path string){
-		"another registry": func(path string) { copyFile(s.T(), s.create("other.db"), path) },
+		"another registry": func(path string) { copyFile(s.T(), s.setOffline("other.db", 99), path) },
 		"a copy of itself": func(path string) { copyFile(s.T(), s.file("before.db"), path) },
 		"nothing":          func(string) {},
 		"a symlink to it":  func(path string) { s.symlink(filepath.Base(path)+".old", filepath.Base(path)) },
@@ -115,25 +115,34 @@ func (s *oneFileSuite) TestNothingJoinsOnAFileThatTookTheRegistrysPlace() {
 				ctx := s.T().Context()
 				path := s.create("x.db")
 				copyFile(s.T(), path, s.file("before.db"))
+				s.setOffline("before.db", 99)
 				reg, err := s.tryOpen(path, opts...)
 				s.Require().NoError(err)
 				defer func() { s.Require().NoError(reg.Close()) }()
 				s.Require().NoError(os.Rename(path, path+".old"))
 				replace(path)
 
-				// No connection of the readers was open yet.
-				_, err = registry.Get[int](ctx, reg, "greeting")
-				s.requireReplaced(err, path)
-				_, err = reg.ListConfig(ctx, "")
-				s.requireReplaced(err, path)
-				s.holdViews(reg, 2, func(err error) { s.requireReplaced(err, path) })
+				// What a connection reads that was open before is the old file's.
+				for range 3 {
+					got, err := registry.Get[int](ctx, reg, "greeting")
+					if err != nil {
+						s.requireReplaced(err)
+					} else {
+						s.Require().Equal(1, got)
+					}
+				}
+				s.holdViews(reg, 2, func(err error) { s.requireReplaced(err) })
 				var n int
 				err = reg.ReadDB().QueryRowContext(ctx, "SELECT count(*) FROM config").Scan(&n)
 				s.Require().ErrorIs(err, registry.ErrReplaced)
-				s.requireReplaced(reg.Backup(ctx, s.file("copy.db")), s.file("copy.db"))
+				s.requireReplaced(reg.Backup(ctx, s.file("copy.db")))
 				s.Require().NoFileExists(s.file("copy.db"))
-				for _, err := range reg.Watch(ctx, 0) {
-					s.Require().ErrorIs(err, registry.ErrReplaced)
+				for change, err := range reg.Watch(ctx, 4) {
+					if err != nil {
+						s.requireReplaced(err)
+					} else {
+						s.Require().EqualValues(5, change.Revision)
+					}
 					break
 				}
 			})
@@ -141,7 +150,17 @@ func (s *oneFileSuite) TestNothingJoinsOnAFileThatTookTheRegistrysPlace() {
 	}
 }
 
-func (s *oneFileSuite) requireReplaced(err error, key string) {
+// setOffline sets greeting in a registry that nobody has open, and makes it if it is missing.
+func (s *oneFileSuite) setOffline(name string, greeting int) (path string) {
+	reg, err := s.tryOpen(s.file(name))
+	s.Require().NoError(err)
+	_, err = reg.SetConfig(s.T().Context(), "greeting", greeting)
+	s.Require().NoError(err)
+	s.Require().NoError(reg.Close())
+	return s.file(name)
+}
+
+func (s *oneFileSuite) requireReplaced(err error) {
 	s.T().Helper()
 	s.Require().ErrorIs(err, registry.ErrReplaced)
 	s.Require().NotErrorIs(err, registry.ErrBusy)
