@@ -60,7 +60,8 @@ var (
 	// ErrCorrupt: the file is damaged, or lacks one of its guards.
 	ErrCorrupt = errors.New("registry is damaged")
 	// ErrReplaced: another file took the place of the registry's own, which was moved or removed while it was open. Connections
-	// that are open work on with the old file, and no other joins them. Close the registry and find out who did that.
+	// that are open work on with the old file, and no other joins them. Close the registry and find out who did that. Or the file
+	// changed which was opened read-only where nothing can be written beside it: close the registry, and open it again.
 	ErrReplaced = errors.New("the registry's file was replaced")
 	// ErrNotRegistry: the file is no database, or another program's.
 	ErrNotRegistry = errors.New("not a registry")
@@ -142,7 +143,7 @@ func classify(err error) error {
 	}{
 		{errors.Is(err, migrate.ErrNotRegistry) || errors.Is(err, sqlite.ErrUnreadable) || sqlite.IsNotDatabase(err), ErrNotRegistry},
 		{errors.Is(err, migrate.ErrCorrupt) || errors.Is(err, dbfile.ErrTorn) || sqlite.IsCorrupt(err), ErrCorrupt},
-		{errors.Is(err, dbfile.ErrReplaced), ErrReplaced},
+		{errors.Is(err, dbfile.ErrReplaced) || errors.Is(err, sqlite.ErrMoved), ErrReplaced},
 		{errors.Is(err, dbfile.ErrUnfit), ErrInvalid},
 		{errors.Is(err, migrate.ErrNewer) || errors.Is(err, keyset.ErrUnsupported), ErrNewerSchema},
 		{errors.Is(err, migrate.ErrChanged), ErrMigrationChanged},
@@ -152,8 +153,7 @@ func classify(err error) error {
 		{errors.Is(err, sqlite.ErrCommitUnknown), ErrCommitUnknown},
 		{errors.Is(err, sqlite.ErrGone) || sqlite.IsRefusedCommit(err), ErrTxDone},
 		{errors.Is(err, commit.ErrClosed) || errors.Is(err, feed.ErrClosed) || errors.Is(err, sql.ErrConnDone), ErrClosed},
-		{errors.Is(err, commit.ErrTimeout) || errors.Is(err, sqlite.ErrNoConnection) || sqlite.IsBusy(err) ||
-			errors.Is(err, sqlite.ErrMoved), ErrBusy},
+		{errors.Is(err, commit.ErrTimeout) || errors.Is(err, sqlite.ErrNoConnection) || sqlite.IsBusy(err), ErrBusy},
 		{sqlite.IsReadOnly(err), ErrReadOnly},
 	} {
 		if c.holds && !errors.Is(err, c.sentinel) {

@@ -55,7 +55,7 @@ func (l *followedLog) Changes(after int64, limit int) (rows []db.Change, err err
 func untilFree(ctx context.Context, try func() error) error {
 	for {
 		err := classify(try())
-		if !errors.Is(err, ErrBusy) || errors.Is(err, sqlite.ErrMoved) {
+		if !errors.Is(err, ErrBusy) {
 			return err
 		}
 		select {

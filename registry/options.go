@@ -94,8 +94,8 @@ func WithMustExist() Option {
 
 // WithReadOnly opens for reading: writes give ErrReadOnly, pending migrations ErrOldSchema, a missing file
 // fs.ErrNotExist. Beside a file that nobody else has open FILE-shm is created and removed. If nothing can be created there,
-// as on read-only media, the file is taken for one that does not change: once it does, calls give ErrBusy, never what is not
-// true any more, and the registry is to be opened again. If FILE-wal is not empty there, opening is ErrReadOnly: open the
+// as on read-only media, the file is taken for one that does not change: once it does, calls give ErrReplaced, never what is
+// not true any more, and the registry is to be opened again. If FILE-wal is not empty there, opening is ErrReadOnly: open the
 // registry once for writing, or copy both files to a folder that can be written.
 func WithReadOnly() Option {
 	return func(o *options) error {

@@ -112,8 +112,8 @@ func roleVisitor(args []string) error {
 		for _, way := range ways {
 			value, err := way()
 			switch {
-			case errors.Is(err, registry.ErrBusy):
-				answers = append(answers, "busy")
+			case errors.Is(err, registry.ErrReplaced):
+				answers = append(answers, "replaced")
 			case err != nil:
 				return err
 			default:

@@ -62,7 +62,7 @@ func (s *mediaSuite) TestAFileThatChangesAfterAllIsNoticed() {
 	s.write("a", 2)
 	for range 2 {
 		visitor.say("read")
-		s.Require().Equal("busy busy busy", visitor.hear())
+		s.Require().Equal("replaced replaced replaced", visitor.hear())
 	}
 	visitor.say("close")
 	visitor.wait()
@@ -80,7 +80,7 @@ func (s *mediaSuite) TestAWriterThatComesLaterIsNoticed() {
 	_, err = reg.SetConfig(background, "a", 2) // it is in FILE-wal
 	s.Require().NoError(err)
 	visitor.say("read")
-	s.Require().Equal("busy busy busy", visitor.hear())
+	s.Require().Equal("replaced replaced replaced", visitor.hear())
 	s.Require().NoError(reg.Close())
 }
 
