@@ -32,11 +32,11 @@ func needFaults(t *testing.T) {
 func buildFaults(t *testing.T) string {
 	t.Helper()
 	shim := filepath.Join(t.TempDir(), "faults.so")
-	compiler := "cc"
-	if set := os.Getenv("CC"); set != "" {
+	compiler := []string{"cc"}
+	if set := strings.Fields(os.Getenv("CC")); len(set) > 0 { // with flags, as for another architecture
 		compiler = set
 	}
-	built, err := exec.Command(compiler, "-shared", "-fPIC", "-o", shim, "testdata/faults/faults.c", "-ldl").CombinedOutput()
+	built, err := exec.Command(compiler[0], append(compiler[1:], "-shared", "-fPIC", "-o", shim, "testdata/faults/faults.c", "-ldl")...).CombinedOutput()
 	require.NoError(t, err, "%s", built)
 	return shim
 }
