@@ -57,3 +57,29 @@ func (q *Queries) ListCatalog(ctx context.Context, db DBTX) ([]ListCatalogRow, e
 	}
 	return items, nil
 }
+
+const measureCatalog = `-- name: MeasureCatalog :one
+SELECT count(*) AS objects,
+       CAST(coalesce(sum(row_size), 0) AS INTEGER) AS size,
+       CAST(coalesce(max(row_size), 0) AS INTEGER) AS largest
+FROM (
+    SELECT coalesce(octet_length(type), 0) + coalesce(octet_length(sqlite_schema.name), 0) + coalesce(octet_length(tbl_name), 0)
+           + coalesce(octet_length(sql), 0) AS row_size
+    FROM sqlite_schema
+    LIMIT ?1
+)
+`
+
+type MeasureCatalogRow struct {
+	Objects int64
+	Size    int64
+	Largest int64
+}
+
+// How much the file's schema holds, at most one row more than max_rows. Rows may share their pages, so that a small file holds much.
+func (q *Queries) MeasureCatalog(ctx context.Context, db DBTX, maxRows int64) (MeasureCatalogRow, error) {
+	row := db.QueryRowContext(ctx, measureCatalog, maxRows)
+	var i MeasureCatalogRow
+	err := row.Scan(&i.Objects, &i.Size, &i.Largest)
+	return i, err
+}

@@ -10,7 +10,10 @@ import (
 )
 
 const getRegistry = `-- name: GetRegistry :one
-SELECT CAST(CASE WHEN octet_length(id) <= 1024 THEN id ELSE '' END AS TEXT) AS id, log_limit FROM registry WHERE one = 1
+SELECT CAST(CASE WHEN octet_length(id) <= 1024 THEN id ELSE '' END AS TEXT) AS id,
+       CAST(CASE WHEN typeof(log_limit) = 'integer' THEN log_limit ELSE 0 END AS INTEGER) AS log_limit
+FROM registry
+WHERE one = 1
 `
 
 type GetRegistryRow struct {
@@ -23,17 +26,6 @@ func (q *Queries) GetRegistry(ctx context.Context, db DBTX) (GetRegistryRow, err
 	var i GetRegistryRow
 	err := row.Scan(&i.ID, &i.LogLimit)
 	return i, err
-}
-
-const probeWrite = `-- name: ProbeWrite :exec
-DELETE FROM config WHERE key = '' AND 0 = 1
-`
-
-// A statement that writes and finds no row. SQLite opens a file that it may not write for reading and keeps quiet, even
-// at BEGIN IMMEDIATE, until the first such statement.
-func (q *Queries) ProbeWrite(ctx context.Context, db DBTX) error {
-	_, err := db.ExecContext(ctx, probeWrite)
-	return err
 }
 
 const setLogLimit = `-- name: SetLogLimit :exec

@@ -34,8 +34,8 @@ LIMIT @page_size;
 
 -- The writer numbers the row itself, with the revision that comes next, and the trigger finds it right. One that is wrong, and
 -- not the row's present one, the trigger puts right. (RETURNING, and finding the next revision here, cost a twentieth of a
--- write that shares its transaction.) No row says that somebody's trigger kept the write from happening.
--- name: UpsertConfig :execrows
+-- write that shares its transaction.)
+-- name: UpsertConfig :exec
 INSERT INTO config (key, value, updated_at, revision)
 VALUES (@key, @value, @updated_at, @revision)
 ON CONFLICT (key) DO UPDATE SET

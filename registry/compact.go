@@ -47,13 +47,16 @@ func (r *Registry) compact(ctx context.Context) (report CompactReport, err error
 	before := r.Stats()
 	report.Before = before.FileBytes + before.WALBytes
 	report.After = report.Before
-	err = r.queue.Alone(ctx, func(writer *sql.DB) error {
-		return sqlite.Vacuum(ctx, writer, r.location, r.wait)
+	wait := r.wait.Start()
+	var left sqlite.Wait
+	err = r.queue.Alone(sqlite.WithWait(ctx, wait), func(writer *sql.DB) (err error) {
+		left, err = sqlite.Vacuum(ctx, writer, r.location, wait)
+		return err
 	})
 	if err != nil {
 		return report, err
 	}
-	err = r.truncate(ctx)
+	err = r.truncate(ctx, left)
 	report.WALTruncated = err == nil
 	after := r.Stats()
 	report.After = after.FileBytes + after.WALBytes
@@ -64,11 +67,12 @@ func (r *Registry) compact(ctx context.Context) (report CompactReport, err error
 }
 
 // truncate empties the WAL. While readers hold that off, other writes get their turn in between.
-func (r *Registry) truncate(ctx context.Context) error {
-	turn := sqlite.Wait{Limit: min(r.wait.Limit, compactTurn)}
-	for began := time.Now(); ; {
-		err := r.queue.Alone(ctx, func(writer *sql.DB) error { return sqlite.Truncate(ctx, writer, turn) })
-		if !errors.Is(classify(err), ErrBusy) || time.Since(began) >= r.wait.Limit {
+func (r *Registry) truncate(ctx context.Context, wait sqlite.Wait) error {
+	wait = wait.Start()
+	for {
+		turn := sqlite.Wait{Limit: min(wait.Left(), compactTurn)}
+		err := r.queue.Alone(sqlite.WithWait(ctx, wait), func(writer *sql.DB) error { return sqlite.Truncate(ctx, writer, turn) })
+		if !errors.Is(classify(err), ErrBusy) || wait.Left() == 0 {
 			return err
 		}
 		sqlite.GiveWay(ctx)

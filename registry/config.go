@@ -207,11 +207,7 @@ func (a *access) setConfig(ctx context.Context, key string, value any, opts []Wr
 				return err
 			}
 			row := db.UpsertConfigParams{Key: key, Value: text, UpdatedAt: at, Revision: revision}
-			rows, err := queries.UpsertConfig(background, sqlite.NewDirect(q), row)
-			if err == nil && rows != 1 {
-				err = errKept
-			}
-			return err
+			return queries.UpsertConfig(background, sqlite.NewDirect(q), row)
 		})
 		return sqlite.IsRefusedByTrigger(err), err // a value that is not under the key of now
 	})

@@ -75,7 +75,7 @@ type keysetFound struct {
 // keysetVersion is that of the core's migration that brings the keyset.
 const keysetVersion = 3
 
-func findKeyset(q db.DBTX, status migrate.Status, keyed bool) (found keysetFound, err error) {
+func findKeyset(ctx context.Context, q db.DBTX, status migrate.Status, keyed bool) (found keysetFound, err error) {
 	if status.New {
 		return found, nil
 	}
@@ -95,7 +95,7 @@ func findKeyset(q db.DBTX, status migrate.Status, keyed bool) (found keysetFound
 	if err != nil || entries == 0 || !keyed {
 		return keysetFound{entries: entries != 0}, err // the next statement reads all values, which must not delay an opening
 	}
-	encrypted, err := queries.HasEncryptedConfig(background, q)
+	encrypted, err := queries.HasEncryptedConfig(ctx, q)
 	return keysetFound{entries: true, encrypted: encrypted != 0}, err
 }
 

@@ -142,7 +142,7 @@ func classify(err error) error {
 		sentinel error
 	}{
 		{errors.Is(err, migrate.ErrNotRegistry) || errors.Is(err, sqlite.ErrUnreadable) || sqlite.IsNotDatabase(err), ErrNotRegistry},
-		{errors.Is(err, migrate.ErrCorrupt) || errors.Is(err, dbfile.ErrTorn) || sqlite.IsCorrupt(err), ErrCorrupt},
+		{errors.Is(err, migrate.ErrCorrupt) || errors.Is(err, sqlite.ErrOversized) || errors.Is(err, dbfile.ErrTorn) || sqlite.IsCorrupt(err), ErrCorrupt},
 		{errors.Is(err, dbfile.ErrReplaced) || errors.Is(err, sqlite.ErrMoved), ErrReplaced},
 		{errors.Is(err, dbfile.ErrUnfit), ErrInvalid},
 		{errors.Is(err, migrate.ErrNewer) || errors.Is(err, keyset.ErrUnsupported), ErrNewerSchema},

@@ -35,7 +35,7 @@ func TestAnOpeningWithoutAKeyReadsNoValues(t *testing.T) {
 	for keyed, reads := range map[bool]int{false: 0, true: 1} {
 		var queries []string
 		err = reg.readers.Do(t.Context(), func(conn *sql.Conn) error {
-			found, err := findKeyset(recorded{conn, &queries}, migrate.Status{Version: keysetVersion}, keyed)
+			found, err := findKeyset(t.Context(), recorded{conn, &queries}, migrate.Status{Version: keysetVersion}, keyed)
 			require.True(t, found.entries)
 			require.False(t, found.encrypted)
 			return err

@@ -168,7 +168,7 @@ func (a *access) upsertModule(
 	check := cond.onRow("upsert module", m.ID, queries.GetModuleRevision)
 	err = a.write(ctx, check, func(q *sql.Conn) (err error) {
 		revision, err = queries.UpsertModule(background, q, row)
-		return checkNumbered(q, revision, err)
+		return err
 	})
 	return revisionOf(revision, err)
 }
@@ -236,21 +236,9 @@ func (a *access) changeState(
 	}
 	err = a.write(ctx, inState, func(q *sql.Conn) (err error) {
 		revision, err = queries.SetModuleState(background, q, db.SetModuleStateParams{State: s, UpdatedAt: at, ID: id})
-		return checkNumbered(q, revision, err)
+		return err
 	})
 	return revisionOf(revision, err)
-}
-
-// checkNumbered checks what a statement that writes a module returned. It is called where a row is there to be written, so
-// that no row in RETURNING says that a trigger kept the write from happening.
-func checkNumbered(q *sql.Conn, revision int64, err error) error {
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return errKept
-	case err != nil:
-		return err
-	}
-	return checkLogged(q, revision)
 }
 
 func checkState(s ModuleState) error {

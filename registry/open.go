@@ -143,6 +143,7 @@ func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) erro
 
 // tryWriter is openWriter for one file. It returns dbfile.ErrReplaced if what was looked at is not what was opened.
 func (r *opening) tryWriter(ctx context.Context, settings sqlite.Settings) error {
+	r.location = settings.Location // not one that an earlier look took for still
 	exists, err := r.location.Examine()
 	if err != nil {
 		return err
@@ -180,25 +181,23 @@ func (r *Registry) committed() {
 	r.feed.Committed()
 }
 
+// sighting is what a look at a file found.
+type sighting struct {
+	status migrate.Status
+	keyset keysetFound
+}
+
 // look inspects the file, if there is one, and plans what to do with it, before anything is changed.
-func (r *opening) look(ctx context.Context, exists bool) (status migrate.Status, err error) {
-	status.New = true
-	var found keysetFound
+func (r *opening) look(ctx context.Context, exists bool) (migrate.Status, error) {
+	seen := sighting{status: migrate.Status{New: true}}
 	if exists {
-		err := sqlite.Look(ctx, r.location, r.wait, !r.opts.readOnly, func(file *sqlite.Looking) error {
-			if status, err = migrate.Inspect(ctx, file, r.opts.sets); err != nil {
-				return err
-			}
-			if err = file.LiftLimit(); err != nil { // config values may be long
-				return err
-			}
-			found, err = findKeyset(file, status, r.keys.keyed)
-			return err
-		})
+		var err error
+		seen, err = sqlite.Look(ctx, r.location, r.wait, !r.opts.readOnly, r.inspect)
 		if err != nil {
-			return status, ended(ctx, err)
+			return seen.status, ended(ctx, err)
 		}
 	}
+	status := seen.status
 	switch {
 	case r.location.IsMemory():
 		if r.opts.mustExist || r.opts.readOnly {
@@ -213,5 +212,17 @@ func (r *opening) look(ctx context.Context, exists bool) (status migrate.Status,
 	}
 	r.keys.current.Store(nil)
 	r.convert = nil
-	return status, r.plan(r, found)
+	return status, r.plan(r, seen.keyset)
+}
+
+// inspect is look's part that reads the file. It may go on after look has returned, and changes nothing of r.
+func (r *opening) inspect(ctx context.Context, file *sqlite.Looking) (seen sighting, err error) {
+	if seen.status, err = migrate.Inspect(ctx, file, r.opts.sets); err != nil {
+		return seen, err
+	}
+	if err := file.Accept(); err != nil { // config values may be long
+		return seen, err
+	}
+	seen.keyset, err = findKeyset(ctx, file, seen.status, r.keys.keyed)
+	return seen, err
 }

@@ -44,6 +44,9 @@ func (r *opening) prepare(ctx context.Context, writer *sql.DB, status migrate.St
 	if err := sqlite.Prove(ctx, writer); err != nil {
 		return err
 	}
+	if !r.location.IsMemory() { // where no other program gets at it
+		r.queue.Begin(r.guard)
+	}
 	if r.keys.keyed {
 		if err := r.unlock(ctx, writer); err != nil {
 			return err
@@ -74,15 +77,7 @@ func (r *opening) checkWriter(ctx context.Context, writer *sql.DB, id string) er
 	if err != nil {
 		return err
 	}
-	probe := func() error { return queries.ProbeWrite(background, writer) }
-	err = probe()
-	if sqlite.IsReadOnly(err) { // that connection was given up, and another one may write
-		err = probe()
-	}
-	if err != nil && !sqlite.IsBusy(err) { // busy is writable
-		return err
-	}
-	return nil
+	return sqlite.Prove(ctx, writer)
 }
 
 func (r *opening) migrate(ctx context.Context, writer *sql.DB, looked migrate.Status) (err error) {
@@ -92,7 +87,7 @@ func (r *opening) migrate(ctx context.Context, writer *sql.DB, looked migrate.St
 	}
 	restore, err := sqlite.WithoutForeignKeys(ctx, writer, r.wait)
 	if err != nil {
-		return err
+		return ended(ctx, err)
 	}
 	defer func() { err = ended(ctx, errors.Join(err, restore())) }()
 	run := func() error { return r.migrateNow(ctx, looked, now) }
@@ -130,7 +125,7 @@ func (r *opening) migrateNow(ctx context.Context, looked migrate.Status, now sch
 				return err
 			}
 		}
-		if err := tx.Commit(ctx); sqlite.IsStatementError(err) { // a deferred constraint of a set's
+		if err := tx.Commit(ctx); sqlite.IsStatementError(err) { // of a virtual table of a set's
 			return invalid("migrations: %w", err)
 		} else if err != nil {
 			return err

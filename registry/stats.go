@@ -26,6 +26,6 @@ func (r *Registry) Stats() Stats {
 
 // walGrown logs that readers keep the WAL from being emptied.
 func (r *Registry) walGrown(size int64) {
-	r.opts.logger.Warn("registry: readers that overlap, or one that does not end, keep FILE-wal from being emptied",
+	r.opts.logger.Warn("registry: FILE-wal cannot be emptied: readers that overlap, one that does not end, or another process that writes keep it",
 		"path", r.location.String(), "bytes", size)
 }

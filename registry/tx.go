@@ -135,6 +135,18 @@ func checkSchema(ctx context.Context, stx *sqlite.Tx) error {
 	return nil
 }
 
+// guard returns ErrCorrupt if another program changed the registry's own schema since the last transaction that wrote. With a trigger
+// more, or a guard less, a write that is acknowledged could come to nothing.
+func (r *Registry) guard(stx *sqlite.Tx) error {
+	return stx.CheckSchema(func(conn *sql.Conn) error {
+		problems, err := migrate.Guards(background, conn)
+		if err == nil && len(problems) > 0 {
+			err = fmt.Errorf("%w: %s", ErrCorrupt, strings.Join(problems, ", "))
+		}
+		return err
+	})
+}
+
 // newTx is a Tx on stx. end must be called; it undoes what was not committed.
 func (r *Registry) newTx(ctx context.Context, stx *sqlite.Tx, ring *keyring, writable bool) (_ *Tx, end func()) {
 	tx := &Tx{registry: r, tx: stx, writable: writable}

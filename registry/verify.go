@@ -218,10 +218,13 @@ func (v *verification) keyset(ctx context.Context, tx *Tx) error {
 }
 
 func (v *verification) log(ctx context.Context, q *Tx) error {
-	if _, err := queries.GetRegistry(ctx, q); errors.Is(err, sql.ErrNoRows) {
+	switch row, err := queries.GetRegistry(ctx, q); {
+	case errors.Is(err, sql.ErrNoRows):
 		v.found("database", "", "the registry's own row is missing")
-	} else if err != nil {
+	case err != nil:
 		return err
+	case row.LogLimit < 1:
+		v.found("database", "", "the registry's own row has no limit of the change log")
 	}
 	bounds, err := queries.GetLogBounds(ctx, q)
 	if err != nil {

@@ -71,22 +71,6 @@ func (c condition) check(op, key string, revision int64) error {
 	return &Error{Op: op, Key: key, Revision: revision, Err: why}
 }
 
-// A trigger on a table of the registry is against the rules, and the next opening refuses the file. These are for one that
-// another program adds while the file is open: with RAISE(IGNORE) it makes a write end early without an error.
-var (
-	errKept     = fmt.Errorf("%w: a trigger that is not the registry's let the write come to nothing", ErrCorrupt)
-	errUnlogged = fmt.Errorf("%w: a trigger that is not the registry's kept the write out of the change log", ErrCorrupt)
-)
-
-// checkLogged returns errUnlogged if the change log does not reach to a revision that was just given.
-func checkLogged(q *sql.Conn, revision int64) error {
-	newest, err := newestRevision(q)
-	if err == nil && newest < revision {
-		err = errUnlogged
-	}
-	return err
-}
-
 // deleteRow deletes a module or a config entry, and reports whether there was one.
 func (a *access) deleteRow(
 	ctx context.Context, op, key string, check func(string) error, opts []WriteOption,
@@ -104,22 +88,8 @@ func (a *access) deleteRow(
 	var rows int64
 	onRow := cond.onRow(op, key, current)
 	err = a.write(ctx, both(onRow, allowed), func(q *sql.Conn) (err error) {
-		newest, err := newestRevision(q)
-		if err != nil {
-			return err
-		}
-		if rows, err = remove(background, q, key); err != nil {
-			return err
-		}
-		switch _, err := current(background, q, key); {
-		case err == nil:
-			return errKept
-		case !errors.Is(err, sql.ErrNoRows):
-			return err
-		case rows > 0:
-			return checkLogged(q, newest+1)
-		}
-		return nil
+		rows, err = remove(background, q, key)
+		return err
 	})
 	return err == nil && rows > 0, err
 }

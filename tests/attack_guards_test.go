@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/oxide-k/stateregistry/db"
@@ -71,23 +72,30 @@ func (s *attackSuite) trigger(path, name string) string {
 	return ""
 }
 
-// The guards are for others: a registry that is open when they go encrypts all the same, and says that they are gone.
+// A registry that is open when its guards go writes nothing more, says which are gone, and reads on.
 func (s *attackSuite) TestWithoutGuardsTheRegistryItselfStoresNoPlaintext() {
 	path := s.create("x.db", rawKEK32())
 	reg := s.open(path, rawKEK32())
 	raw := s.raw(path)
-	s.exec(raw, "DROP TRIGGER config_insert_value", "DROP TRIGGER config_update_value")
-	s.set(reg, victim, canary)
-	s.set(reg, "new", canary)
-	for _, key := range []string{victim, "new"} {
-		s.Require().True(strings.HasPrefix(s.storedIn(reg, key), "enc:v1:"))
-		value, err := registry.Get[string](s.T().Context(), reg, key)
-		s.Require().NoError(err)
-		s.Require().Equal(canary, value)
-	}
-	report, err := reg.Verify(s.T().Context())
+	restore := s.lift(raw, regexp.MustCompile(`^config_(insert|update)_value$`))
+	before := s.dump(raw)
+	ctx := s.T().Context()
+	_, err := reg.SetConfig(ctx, "new", canary)
+	s.refuses(err, registry.ErrCorrupt)
+	s.Require().ErrorContains(err, "config_insert_value")
+	_, err = reg.DeleteConfig(ctx, victim)
+	s.refuses(err, registry.ErrCorrupt)
+	_, err = reg.RotateKeyset(ctx)
+	s.refuses(err, registry.ErrCorrupt)
+	s.Require().Equal(before, s.dump(raw))
+	s.neighboursRead(reg)
+	report, err := reg.Verify(ctx)
 	s.refuses(err, registry.ErrCorrupt)
 	s.Require().Len(report.Problems, 2)
+
+	restore()
+	s.set(reg, "new", canary)
+	s.Require().True(strings.HasPrefix(s.storedIn(reg, "new"), "enc:v1:"))
 }
 
 // What somebody put there while a guard was gone is never taken for a value: not by reading, not by rotating, not by

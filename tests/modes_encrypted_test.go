@@ -125,12 +125,36 @@ func place(ctx context.Context, path string, opts []registry.Option, usual func(
 	if err != nil {
 		return err
 	}
-	err = dbfile.RenameNew(file, path)
+	err = publish(file, path)
 	for _, expected := range []error{fs.ErrExist, fs.ErrNotExist, fs.ErrPermission} {
 		if errors.Is(err, expected) {
 			return nil
 		}
 	}
+	return err
+}
+
+// publish copies a file to a path that nothing has.
+func publish(from, path string) (err error) {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	work, err := dbfile.NewWorkspace(filepath.Dir(path), "mode")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, work.Remove()) }()
+	f, err := work.Create()
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	made, failed := f.Stat()
+	if err := errors.Join(err, failed, f.Close()); err != nil {
+		return err
+	}
+	_, err = work.Publish(made, filepath.Base(path))
 	return err
 }
 

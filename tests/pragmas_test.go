@@ -43,6 +43,7 @@ func (s *schemaGuardSuite) TestSettingsAreRead() {
 			for _, form := range []string{
 				"PRAGMA %s = ''", "PRAGMA %s('')", `PRAGMA main.%s = ""`, "PRAGMA %s/**/=/**/''", "PRAGMA %s = 0", "PRAGMA %s = ON",
 				"pragma main . %s ( x'' )", "ROLLBACK; PRAGMA %s = ''", "ROLLBACK; PRAGMA %s; PRAGMA %[1]s = ''",
+				"\ufeffPRAGMA %s = ''", "SELECT $a('); PRAGMA %s = ''; --')", "SELECT 1;\u00a0PRAGMA %s = ''",
 			} {
 				statement := fmt.Sprintf(form, setting)
 				within(func(q db.DBTX) {
@@ -80,6 +81,8 @@ func (s *schemaGuardSuite) TestNoUpdateLeavesASchemaThatDoesNotOpen() {
 		"CREATE TABLE mine (n TEXT REFERENCES modules (name))",
 		"CREATE TABLE mine (a); ALTER TABLE mine ADD COLUMN k REFERENCES config (key)",
 		"CREATE TABLE pragma_foreign_key_list (a)",
+		"CREATE VIEW mine AS SELECT '" + strings.Repeat("x", 70<<10) + "'",
+		"CREATE TABLE mine (a DEFAULT '" + strings.Repeat("x", 2<<20) + "')",
 	} {
 		for range 2 { // the second time the driver may have kept the statement
 			err := s.reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {

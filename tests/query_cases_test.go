@@ -99,9 +99,7 @@ func queryCases() map[string]queryCase {
 				for _, off := range []int64{0, 1, -1, -1000} { // whoever numbers it wrongly
 					revision++
 					row := db.UpsertConfigParams{Key: key, Value: `"the value"`, UpdatedAt: moment, Revision: revision + off}
-					rows, err := q.UpsertConfig(ctx, tx, row)
-					require.NoError(t, err)
-					require.EqualValues(t, 1, rows)
+					require.NoError(t, q.UpsertConfig(ctx, tx, row))
 					require.Equal(t, []string{key, `"the value"`, momentText, fmt.Sprint(revision)},
 						cells(t, ctx, tx, "SELECT key, value, updated_at, revision FROM config WHERE key = ?", key))
 					require.Equal(t, []string{fmt.Sprint(revision), key},
@@ -115,7 +113,7 @@ func queryCases() map[string]queryCase {
 			require.Equal(t, "2", value)
 		},
 		"GetConfigEntry": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			_, err := q.UpsertConfig(ctx, tx, db.UpsertConfigParams{Key: "the key", Value: "7", UpdatedAt: moment, Revision: 6})
+			err := q.UpsertConfig(ctx, tx, db.UpsertConfigParams{Key: "the key", Value: "7", UpdatedAt: moment, Revision: 6})
 			require.NoError(t, err)
 			row, err := q.GetConfigEntry(ctx, tx, "the key")
 			require.NoError(t, err)
@@ -256,11 +254,20 @@ func queryCases() map[string]queryCase {
 			require.NoError(t, q.SetLogLimit(ctx, tx, 77))
 			require.Equal(t, []string{"1", "77"}, cells(t, ctx, tx, "SELECT one, log_limit FROM registry"))
 		},
-		"ProbeWrite": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			const all = "SELECT id, log_limit FROM registry"
-			before := cells(t, ctx, tx, all)
-			require.NoError(t, q.ProbeWrite(ctx, tx))
-			require.Equal(t, before, cells(t, ctx, tx, all))
+		"MeasureCatalog": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			all, err := q.ListCatalog(ctx, tx)
+			require.NoError(t, err)
+			var sum, largest int64
+			for _, o := range all {
+				size := int64(len(o.Kind) + len(o.ObjectName) + len(o.TableName) + len(o.Definition))
+				sum, largest = sum+size, max(largest, size)
+			}
+			whole, err := q.MeasureCatalog(ctx, tx, 1000)
+			require.NoError(t, err)
+			require.Equal(t, db.MeasureCatalogRow{Objects: int64(len(all)), Size: sum, Largest: largest}, whole)
+			first, err := q.MeasureCatalog(ctx, tx, 2)
+			require.NoError(t, err)
+			require.EqualValues(t, 2, first.Objects)
 		},
 		"ListCatalog": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			const index = "CREATE INDEX an_index ON config (value)"

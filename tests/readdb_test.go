@@ -77,7 +77,7 @@ func (s *readDBSuite) TestWritingIsRefused() {
 		_, err = q.ExecContext(ctx, statement)
 		s.Require().ErrorIs(err, registry.ErrReadOnly, statement)
 	}
-	_, err = db.New().UpsertConfig(ctx, q, db.UpsertConfigParams{Key: "held", Value: "2"})
+	err = db.New().UpsertConfig(ctx, q, db.UpsertConfigParams{Key: "held", Value: "2"})
 	s.Require().Error(err)
 	s.Require().Equal(before, s.revision(s.reg))
 }

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -170,7 +171,7 @@ func (s *refusalSuite) TestNamesInMessagesAreQuotedAndShort() {
 			copyFile(s.T(), whole, path)
 			var statements []string
 			for i := range 50 {
-				name := fmt.Sprint("line\nline\x1b[31m", i, strings.Repeat("x", 100_000))
+				name := fmt.Sprint("line\nline\x1b[31m", i, strings.Repeat("x", 20_000))
 				statements = append(statements, fmt.Sprintf(statement, name))
 			}
 			sqliteExec(s.T(), path, statements...)
@@ -187,8 +188,10 @@ func (s *refusalSuite) TestNamesInMessagesAreQuotedAndShort() {
 func (s *refusalSuite) TestWhatIsBlownUpIsNotRead() {
 	whole := s.create("whole.db")
 	for name, damage := range map[string]string{
-		"a definition": schemaRow("view", "mine", "mine", "CREATE VIEW mine AS SELECT '"+strings.Repeat("x", 2<<20)+"'"),
-		"a name":       "INSERT INTO migrations VALUES ('core', 99, CAST(zeroblob(200000000) AS TEXT), '', '')",
+		"a definition":           schemaRow("view", "mine", "mine", "CREATE VIEW mine AS SELECT '"+strings.Repeat("x", 2<<20)+"'"),
+		"a definition, a little": schemaRow("view", "mine", "mine", "CREATE VIEW mine AS SELECT '"+strings.Repeat("x", 70<<10)+"'"),
+		"the limit of the log":   "PRAGMA ignore_check_constraints = ON; UPDATE registry SET log_limit = zeroblob(200000000)",
+		"a name":                 "INSERT INTO migrations VALUES ('core', 99, CAST(zeroblob(200000000) AS TEXT), '', '')",
 		"the ledger": "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) " +
 			"INSERT INTO migrations SELECT 'mine', i, '', '', '' FROM n",
 	} {
@@ -197,9 +200,23 @@ func (s *refusalSuite) TestWhatIsBlownUpIsNotRead() {
 			copyFile(s.T(), whole, path)
 			sqliteExec(s.T(), path, damage)
 			_, err := s.tryOpen(path, registry.WithReadOnly())
-			s.Require().Error(err)
+			s.Require().True(errors.Is(err, registry.ErrCorrupt) || errors.Is(err, registry.ErrNewerSchema), "%v", err)
 		})
 	}
+}
+
+// A schema of which each definition is short enough.
+func TestASchemaThatIsTooLargeIsRefused(t *testing.T) {
+	path := t.TempDir() + "/x.db"
+	reg, err := registry.Open(t.Context(), path)
+	require.NoError(t, err)
+	require.NoError(t, reg.Close())
+	sqliteExec(t, path, "PRAGMA writable_schema = ON; "+
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600) INSERT INTO sqlite_schema "+
+		"SELECT 'view', 'v' || i, 'v' || i, 0, 'CREATE VIEW v' || i || ' AS SELECT x''' || hex(zeroblob(30000)) || '''' FROM n")
+	_, err = registry.Open(t.Context(), path)
+	require.ErrorIs(t, err, registry.ErrCorrupt)
+	require.ErrorContains(t, err, "bytes")
 }
 
 // A schema that takes SQLite long to read: opening ends with its context all the same, and the file stays usable.

@@ -31,6 +31,7 @@ type Queue struct {
 	writer    *sql.DB
 	wait      sqlite.Wait
 	committed func()
+	begun     func(*sqlite.Tx) error                    // or nil
 	tend      func(ctx context.Context, writer *sql.DB) // or nil
 	now       func() time.Time                          // by which a batch ends
 	closed    chan struct{}
@@ -55,6 +56,10 @@ func NewQueue(writer *sql.DB, wait sqlite.Wait, committed func()) *Queue {
 // goroutine calls f. The next write waits for f, which must soon return, and at once if ctx ends. It is called before the
 // first write.
 func (q *Queue) Tend(f func(ctx context.Context, writer *sql.DB)) { q.tend = f }
+
+// Begin makes the queue call f at the beginning of each transaction. An error of f ends the transaction, and is that of the writes
+// that would have shared it. It is called while nothing is written.
+func (q *Queue) Begin(f func(*sqlite.Tx) error) { q.begun = f }
 
 // Alone runs f, which uses the connection as it likes but leaves no transaction open, while no write runs.
 func (q *Queue) Alone(ctx context.Context, f func(writer *sql.DB) error) error {
@@ -149,6 +154,11 @@ func (q *Queue) transact(ctx context.Context, wait sqlite.Wait, f func(*sqlite.T
 	defer tx.Rollback() // of what f left open, by an error, a panic or runtime.Goexit
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if q.begun != nil {
+		if err := q.begun(tx); err != nil {
+			return err
+		}
 	}
 	err = f(tx)
 	if err == nil || errors.Is(err, sqlite.ErrCommitUnknown) {

@@ -3,29 +3,9 @@ package dbfile
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 )
-
-// RenameNew gives the file at a path another name in its file system. It returns fs.ErrExist if that name is taken, by a
-// symlink too, and never makes a second name of a file.
-func RenameNew(from, to string) error {
-	source, err := os.OpenRoot(filepath.Dir(from))
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	target, err := os.OpenRoot(filepath.Dir(to))
-	if err != nil {
-		return err
-	}
-	defer target.Close()
-	if err := renameNew(source, filepath.Base(from), target, filepath.Base(to)); err != nil {
-		return &fs.PathError{Op: "create", Path: to, Err: err}
-	}
-	return nil
-}
 
 // renaming renames without replacing between two folders that are open, wherever their names lead by now.
 type renaming func(source *os.Root, from string, target *os.Root, to string) error
@@ -51,17 +31,24 @@ func renameOverPlaceholder(source *os.Root, from string, target *os.Root, to str
 	}
 	_, err = f.WriteString(placeholder)
 	ours, failed := f.Stat()
-	if err := errors.Join(err, failed, f.Close()); err != nil {
-		return errors.Join(err, target.Remove(to))
+	err = errors.Join(err, failed, f.Close())
+	if failed != nil {
+		return err // whose it is cannot be told any more
 	}
-	if now, err := target.Lstat(to); err != nil || !os.SameFile(ours, now) {
+	isOurs := func() bool {
+		now, err := target.Lstat(to)
+		return err == nil && os.SameFile(ours, now)
+	}
+	if err == nil && !isOurs() {
 		return fmt.Errorf("%w: %s", ErrReplaced, to)
 	}
-	err = os.Rename(filepath.Join(source.Name(), from), filepath.Join(target.Name(), to))
-	if err != nil {
-		return errors.Join(err, target.Remove(to))
+	if err == nil {
+		err = os.Rename(filepath.Join(source.Name(), from), filepath.Join(target.Name(), to))
 	}
-	return nil
+	if err != nil && isOurs() {
+		err = errors.Join(err, target.Remove(to))
+	}
+	return err
 }
 
 // fdOf calls f with the descriptor of a folder.

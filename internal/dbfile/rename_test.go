@@ -55,13 +55,3 @@ func TestARenameTakesNoNameThatIsTaken(t *testing.T) {
 		})
 	}
 }
-
-func TestRenameNewNamesWhatIsTaken(t *testing.T) {
-	dir := t.TempDir()
-	put(t, filepath.Join(dir, "a"), "a")
-	put(t, filepath.Join(dir, "b"), "b")
-	err := RenameNew(filepath.Join(dir, "a"), filepath.Join(dir, "b"))
-	require.ErrorIs(t, err, fs.ErrExist)
-	require.ErrorContains(t, err, filepath.Join(dir, "b"))
-	require.NoError(t, RenameNew(filepath.Join(dir, "a"), filepath.Join(dir, "c")))
-}

@@ -82,7 +82,7 @@ func (w *Workspace) take() (err error) {
 	if err = lock(w.locked); errors.Is(err, errors.ErrUnsupported) {
 		err = nil // then nobody removes what it leaves
 	}
-	if err == nil { // one that was swept has no name
+	if err == nil { // one that was swept has no name. (A file system may give it another owner, or other permissions: all right here.)
 		_, err = isOwn(w.parent, w.name, w.locked)
 	}
 	if err != nil {

@@ -30,11 +30,15 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 		return Status{}, err
 	}
 	var before dangling
+	var catalogBefore catalog
 	for _, m := range status.Pending {
 		if m.Set == CoreName {
 			err = runCore(ctx, tx, m)
 		} else {
 			if before == nil { // the core's come first, and refer to nothing
+				if catalogBefore, err = readCatalog(ctx, conn, c.owns); err != nil {
+					return Status{}, err
+				}
 				if before, err = readDangling(ctx, conn); err != nil {
 					return Status{}, err
 				}
@@ -46,7 +50,12 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 		}
 	}
 	if before != nil {
-		if err := before.check(ctx, conn); err != nil {
+		catalogAfter, err := readCatalog(ctx, conn, c.owns)
+		if err != nil {
+			return Status{}, err
+		}
+		madeAnew := func(table string) bool { return catalogBefore.roots[table] != catalogAfter.roots[table] }
+		if err := before.check(ctx, conn, madeAnew); err != nil {
 			return Status{}, err
 		}
 	}

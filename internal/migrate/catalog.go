@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/internal/sqltext"
 )
 
@@ -18,7 +19,9 @@ type catalog struct {
 	indexes  map[string]map[string]string // core table -> index -> definition, "" for an automatic one
 	triggers map[string]map[string]string // core table -> trigger -> definition
 	others   []string                     // further tables and views
+	roots    map[string]int64             // of the further tables: where they begin in the file
 	strange  []string                     // what no registry holds, in words
+	tooMuch  string                       // why nothing else of it was read, in words
 }
 
 // schemaRoot is the page of the schema itself.
@@ -28,9 +31,13 @@ const schemaRoot = 1
 //
 // Every row is an attacker's input. SQLite takes the definition of a row if its type, name and table are those that the definition
 // says, without regard to case, each up to its first NUL.
-func readCatalog(ctx context.Context, q db.DBTX, isCore func(name string) bool) (catalog, error) {
-	c := catalog{
+func readCatalog(ctx context.Context, q db.DBTX, isCore func(name string) bool) (c catalog, err error) {
+	c = catalog{
 		tables: map[string]string{}, indexes: map[string]map[string]string{}, triggers: map[string]map[string]string{},
+		roots: map[string]int64{},
+	}
+	if c.tooMuch, err = measure(ctx, q); err != nil || c.tooMuch != "" {
+		return c, err
 	}
 	rows, err := db.New().ListCatalog(ctx, q)
 	if err != nil {
@@ -56,6 +63,30 @@ func readCatalog(ctx context.Context, q db.DBTX, isCore func(name string) bool) 
 	return c, nil
 }
 
+// Limits of a schema.
+const (
+	maxObjects    = 100_000
+	maxSchemaSize = 32 << 20 // bytes
+)
+
+// measure returns what of a schema exceeds the limits, in words.
+func measure(ctx context.Context, q db.DBTX) (tooMuch string, err error) {
+	size, err := db.New().MeasureCatalog(ctx, q, maxObjects+1)
+	switch {
+	case err != nil:
+		return "", err
+	case size.Objects > maxObjects:
+		return fmt.Sprintf("there are more than %d tables, indexes, views and triggers", maxObjects), nil
+	case size.Size > maxSchemaSize:
+		return fmt.Sprintf("the definitions of tables, indexes, views and triggers take %d bytes, at most %d are allowed",
+			size.Size, maxSchemaSize), nil
+	case size.Largest > sqlite.MaxDefinition:
+		return fmt.Sprintf("the definition of a table, an index, a view or a trigger takes %d bytes, at most %d are allowed",
+			size.Largest, sqlite.MaxDefinition), nil
+	}
+	return "", nil
+}
+
 func (c *catalog) add(kind, name, table string, row db.ListCatalogRow, isCore func(name string) bool) {
 	switch {
 	case kind == "table" && isCore(name):
@@ -72,6 +103,7 @@ func (c *catalog) add(kind, name, table string, row db.ListCatalogRow, isCore fu
 		c.isStrange("view %s takes a name of the registry's", name)
 	case kind == "table", kind == "view":
 		c.others = append(c.others, name)
+		c.roots[name] = row.Root
 	case kind != "index" && kind != "trigger":
 		c.isStrange("%s is of the unknown kind %s", sqltext.Quoted(row.ObjectName), sqltext.Quoted(row.Kind))
 	}
@@ -106,6 +138,9 @@ func isReserved(name string) bool {
 // differences returns what c lacks of want, has otherwise, or has too much, in words: the definitions of tables, indexes and
 // triggers. What stands on a core table and is not in want counts too: it would act in the registry's name.
 func (c catalog) differences(want catalog) []string {
+	if c.tooMuch != "" {
+		return []string{c.tooMuch}
+	}
 	found := slices.Clone(c.strange)
 	for _, table := range slices.Sorted(maps.Keys(want.tables)) {
 		definition, ok := c.tables[table]

@@ -19,15 +19,15 @@ type dangling map[reference]int
 // reference is where a row of a table refers to.
 type reference struct {
 	table, parent string // in lowercase
+	key           int64  // which of the table's foreign keys
 	row           sql.NullInt64
 }
 
-// checkReferences finds the rows of all tables whose foreign keys are violated. (Of one table at a time, since a foreign key that
-// SQLite cannot check at all is an error, which must not hide what it says of other tables.)
 const (
 	listChildren = `SELECT DISTINCT s.name FROM sqlite_schema AS s, pragma_foreign_key_list(s.name) WHERE lower(s.type) = 'table'
 ORDER BY s.name`
-	checkReferences = `SELECT "table", rowid, parent FROM pragma_foreign_key_check(?1)`
+	// checkReferences finds the rows of one table. (If SQLite cannot check one table at all, it says nothing of the others either.)
+	checkReferences = `SELECT "table", rowid, parent, fkid FROM pragma_foreign_key_check(?1)`
 )
 
 // readDangling looks at all tables. It reads every row of those that have foreign keys.
@@ -56,7 +56,7 @@ func (d dangling) read(ctx context.Context, q db.DBTX, table string) error {
 	defer rows.Close()
 	for rows.Next() {
 		var r reference
-		if err := rows.Scan(&r.table, &r.row, &r.parent); err != nil {
+		if err := rows.Scan(&r.table, &r.row, &r.parent, &r.key); err != nil {
 			return err
 		}
 		r.table, r.parent = sqltext.Lower(r.table), sqltext.Lower(r.parent)
@@ -65,15 +65,17 @@ func (d dangling) read(ctx context.Context, q db.DBTX, table string) error {
 	return rows.Err()
 }
 
-// check returns ErrSet, naming the tables, if rows dangle that did not when d was read.
-func (d dangling) check(ctx context.Context, q db.DBTX) error {
+// check returns ErrSet, naming the tables, if rows dangle that did not when d was read. In a table that was made anew rows have other
+// numbers than before: there it is the count of those that dangle that must not have grown.
+func (d dangling) check(ctx context.Context, q db.DBTX, madeAnew func(table string) bool) error {
 	now, err := readDangling(ctx, q)
 	if err != nil {
 		return err
 	}
+	before, after := d.numbered(madeAnew), now.numbered(madeAnew)
 	tables := map[string]int{}
-	for r, n := range now {
-		if more := n - d[r]; more > 0 {
+	for r, n := range after {
+		if more := n - before[r]; more > 0 {
 			tables[fmt.Sprintf("%s (to %s)", sqltext.Quoted(r.table), sqltext.Quoted(r.parent))] += more
 		}
 	}
@@ -85,6 +87,18 @@ func (d dangling) check(ctx context.Context, q db.DBTX) error {
 		found = append(found, fmt.Sprintf("%d in %s", tables[table], table))
 	}
 	return refuse(ErrSet, "the migrations leave rows whose foreign keys refer to nothing: %s", strings.Join(found, ", "))
+}
+
+// numbered returns d without the numbers of rows and of foreign keys in tables in which they mean nothing.
+func (d dangling) numbered(madeAnew func(table string) bool) dangling {
+	counted := dangling{}
+	for r, n := range d {
+		if madeAnew(r.table) {
+			r.row, r.key = sql.NullInt64{}, 0
+		}
+		counted[r] += n
+	}
+	return counted
 }
 
 func names(ctx context.Context, q db.DBTX, query string) (found []string, err error) {

@@ -54,11 +54,13 @@ func Inspect(ctx context.Context, q db.DBTX, sets []Set) (Status, error) {
 		return Status{}, refuse(ErrNotRegistry, "its application_id is %#x, another program's", id)
 	}
 	found, err := readCatalog(ctx, q, c.owns)
-	if sqlite.IsTooBig(err) {
-		return Status{}, refuse(ErrCorrupt, "its schema has a text that is longer than any registry's")
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return Status{}, err
+	case found.tooMuch != "" && id == ApplicationID:
+		return Status{}, refuse(ErrCorrupt, "%s", found.tooMuch)
+	case found.tooMuch != "":
+		return Status{}, refuse(ErrNotRegistry, "%s", found.tooMuch)
 	}
 	status := Status{New: id == 0 && len(found.tables) == 0 && len(found.others) == 0 && len(found.strange) == 0}
 	var applied map[string][]db.ListMigrationsRow
@@ -161,8 +163,11 @@ func (c core) examine(
 		return nil, "", refuse(ErrCorrupt, "%s", strings.Join(diff, ", "))
 	}
 	row, err := db.New().GetRegistry(ctx, q)
-	if errors.Is(err, sql.ErrNoRows) {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return nil, "", refuse(ErrCorrupt, "table registry has no row")
+	case err == nil && row.LogLimit < 1:
+		return nil, "", refuse(ErrCorrupt, "table registry has no limit of the change log")
 	}
 	return applied, row.ID, err
 }

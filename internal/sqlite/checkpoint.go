@@ -68,7 +68,8 @@ type WALLimit struct {
 	patience time.Duration
 	grown    func(size int64)
 	tried    time.Time
-	next     int64 // the size from which on it waits again; it doubles each time that was in vain
+	waited   time.Duration // how much of the patience was used since the WAL reached next
+	next     int64         // the size from which on it waits again; it doubles each time that was in vain
 
 	heldOff atomic.Int64
 }
@@ -82,27 +83,34 @@ func NewWALLimit(l Location, w Wait, grown func(size int64)) *WALLimit {
 func (l *WALLimit) Tend(ctx context.Context, writer *sql.DB) {
 	size, err := l.location.WALSize()
 	if err != nil || size < walLimit {
-		l.next = walLimit
+		l.next, l.waited = walLimit, 0
 		return
 	}
 	var w Wait
 	if size >= l.next {
-		w.Limit = l.patience
+		w.Limit = l.patience - l.waited
 	} else if time.Since(l.tried) < walAgain {
 		return
 	}
+	began := time.Now()
 	err = Truncate(ctx, writer, w)
 	l.tried = time.Now()
 	if err == nil {
-		l.next = walLimit
+		l.next, l.waited = walLimit, 0
 		return
 	}
-	// An error of the disk is the next commit's, or Close's, to report.
-	if size >= l.next && IsBusy(err) && ctx.Err() == nil {
-		l.next = 2 * size
-		l.heldOff.Add(1)
-		l.grown(size)
+	if size < l.next {
+		return
 	}
+	// Contexts that end soon use up the patience too, each a part of it. An error of the disk is the next commit's, or Close's, to
+	// report: trying again would only be slow.
+	l.waited += l.tried.Sub(began)
+	if l.waited < l.patience && (IsBusy(err) || ctx.Err() != nil) {
+		return
+	}
+	l.next, l.waited = 2*size, 0
+	l.heldOff.Add(1)
+	l.grown(size)
 }
 
 // HeldOff counts how often it held writes back in vain. It is safe for concurrent use.

@@ -17,38 +17,12 @@ type connector struct {
 }
 
 // Connect implements driver.Connector. It returns if the context ends, although SQLite does not: it parses the whole schema when the
-// first statement is compiled, which takes seconds if somebody put 100,000 views there. The connection is left to a goroutine
-// then, which closes it as soon as SQLite lets go. There is at most one such goroutine for each path: whoever comes next waits for it.
+// first statement is compiled, which takes seconds if somebody put 100,000 views there.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if ctx.Done() == nil || c.settings.Location.IsMemory() {
 		return c.open()
 	}
-	leave, err := enterPath(ctx, c.settings.Location.path)
-	if err != nil {
-		return nil, err
-	}
-	type result struct {
-		conn driver.Conn
-		err  error
-	}
-	opened := make(chan result)
-	go func() {
-		defer leave()
-		conn, err := c.open()
-		select {
-		case opened <- result{conn, err}:
-		case <-ctx.Done():
-			if err == nil {
-				_ = conn.Close()
-			}
-		}
-	}()
-	select {
-	case r := <-opened:
-		return r.conn, r.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return abandonable(ctx, c.settings.Location.path, c.open, func(conn driver.Conn) { _ = conn.Close() })
 }
 
 // Driver implements driver.Connector.
@@ -78,6 +52,37 @@ func (c *connector) open() (driver.Conn, error) {
 		return nil, err
 	}
 	return newConn(raw, c.settings), nil
+}
+
+// abandonable returns what f does, or the context's error if that ends before. f is left to its goroutine then, and late gets what it
+// returns without an error. There is at most one such goroutine for each path: whoever comes next waits for it, until its context ends.
+func abandonable[T any](ctx context.Context, path string, f func() (T, error), late func(T)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	leave, err := enterPath(ctx, path)
+	if err != nil {
+		return result{}.value, err
+	}
+	returned := make(chan result)
+	go func() {
+		defer leave()
+		value, err := f()
+		select {
+		case returned <- result{value, err}:
+		case <-ctx.Done():
+			if err == nil {
+				late(value)
+			}
+		}
+	}()
+	select {
+	case r := <-returned:
+		return r.value, r.err
+	case <-ctx.Done():
+		return result{}.value, ctx.Err()
+	}
 }
 
 // paths has a token for each path that somebody is connecting to, with a context that may end. It belongs to the process, since the

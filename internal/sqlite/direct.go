@@ -30,7 +30,9 @@ func (d *Direct) ExecContext(ctx context.Context, query string, args ...any) (re
 		return nil, err
 	}
 	err = d.conn.Raw(func(c any) error {
-		result, err = c.(*conn).exec(ctx, query, named)
+		own := c.(*conn)
+		own.noSetting = true // the registry's own queries set no pragma
+		result, err = own.exec(ctx, query, named)
 		return err
 	})
 	return result, err
@@ -86,6 +88,7 @@ func (d *Direct) Int64() (int64, error) {
 }
 
 func firstColumn(ctx context.Context, c *conn, query string, args []driver.NamedValue) (_ driver.Value, err error) {
+	c.noSetting = true // the registry's own queries set no pragma
 	rows, err := c.query(ctx, query, args)
 	if err != nil {
 		return nil, err

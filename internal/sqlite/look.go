@@ -9,39 +9,121 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/oxide-k/stateregistry/db"
 )
 
-// lookLength is how long a row may be that a look reads, and a text that it computes, in bytes: longer than any definition of a table.
-// What somebody blew up to gigabytes costs nothing (IsTooBig).
-const lookLength = 1 << 20
+// What a look may take. Whatever is in the file, opening it ends, and takes little.
+const (
+	// lookLength is how long a row may be, the text of a definition, and a text that is computed, in bytes. MaxDefinition fits.
+	lookLength = 128 << 10
+	// lookTime is how long reading a schema may take. 100,000 views take seconds; pages that name each other many times take for ever.
+	lookTime = 30 * time.Second
+)
 
-// ErrUnreadable is what Look returns for a database whose schema SQLite does not take, or whose text is not UTF-8.
-var ErrUnreadable = errors.New("its schema cannot be read, or its text is not UTF-8")
+// MaxDefinition is the longest definition of a table, an index or a trigger that a registry may hold, in bytes.
+const MaxDefinition = 64 << 10
+
+// ErrUnreadable is what Look returns for a database whose schema SQLite does not take or does not finish, or whose text is not UTF-8.
+var ErrUnreadable = errors.New("its schema cannot be read")
+
+// ErrOversized is what Look returns for a database whose schema has a text that is longer than a registry's may be.
+var ErrOversized = errors.New("its schema is too large")
 
 // Looking is a database that is looked at. Tables are found by their names, since nothing else is there.
 type Looking struct {
 	*sql.Conn
+	timer *time.Timer // gives up
 }
 
-// Look opens the file for reading, changing nothing in it, and calls inspect in a transaction: on one snapshot. Rows of more than 1 MiB
-// cannot be read (IsTooBig), unless inspect calls LiftLimit. With mayRecover, a journal that a crash left behind is played back first,
-// as any connection that may write would do. It waits for locks as w says, and ends with ctx.
+// Look opens the file for reading, changing nothing in it, and returns what inspect does, which it calls in a transaction: on one
+// snapshot. Rows of more than 128 KiB cannot be read (IsTooBig), until inspect calls Accept. With mayRecover, a journal that a crash
+// left behind is played back first, as any connection that may write would do. It waits for locks as w says.
+//
+// It returns when ctx ends, also if SQLite does not listen, and ErrUnreadable if inspect has not called Accept within half a minute.
+// What does not end by itself is left to a goroutine, of which there is one at a time for a path: so inspect must change nothing of
+// its caller's.
 //
 // The file is attached to a database in memory, since it is not known yet what it does to whoever opens it. SQLite reads the schema of
 // the file that it opens at once, before anybody could limit what that takes, or stop it: generated columns in its own statistics, for
 // example, are code that runs then. Attaching is a statement, with limits and a context.
-func Look(ctx context.Context, l Location, w Wait, mayRecover bool, inspect func(*Looking) error) error {
+func Look[T any](
+	ctx context.Context, l Location, w Wait, mayRecover bool, inspect func(context.Context, *Looking) (T, error),
+) (found T, err error) {
 	// SQLite takes a file of one byte for an empty one (unixFileSize), and would write a database over it.
 	if info, err := os.Lstat(l.path); err == nil && info.Size() == 1 {
-		return fmt.Errorf("a file of one byte: %w", sqlite3.Error{Code: sqlite3.ErrNotADB})
+		return found, fmt.Errorf("a file of one byte: %w", sqlite3.Error{Code: sqlite3.ErrNotADB})
 	}
-	err := look(ctx, l, w, "ro", inspect)
+	w = w.Start()
+	look := func(mode string) error {
+		return w.Retry(ctx, func() (err error) {
+			found, err = lookOnce(ctx, l, mode, inspect)
+			return err
+		})
+	}
+	err = look("ro")
 	if mayRecover && needsRecovery(err) {
-		err = look(ctx, l, w, "rw", inspect)
+		err = look("rw")
+	}
+	return found, err
+}
+
+func lookOnce[T any](
+	ctx context.Context, l Location, mode string, inspect func(context.Context, *Looking) (T, error),
+) (T, error) {
+	limited, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(lookTime, func() { cancel(fmt.Errorf("%w: it took more than %s", ErrUnreadable, lookTime)) })
+	defer timer.Stop()
+	found, err := abandonable(limited, l.path, func() (found T, err error) {
+		err = attached(limited, l, mode, func(c *Looking) error {
+			c.timer = timer
+			found, err = inspect(limited, c)
+			return err
+		})
+		return found, err
+	}, func(T) {})
+	if cause := context.Cause(limited); err != nil && ctx.Err() == nil && cause != nil {
+		err = cause
+	}
+	return found, err
+}
+
+// attached calls f while the file is attached.
+func attached(ctx context.Context, l Location, mode string, f func(*Looking) error) error {
+	memory, err := Locate(InMemory)
+	if err != nil {
+		return err
+	}
+	s := Settings{Location: memory}
+	params := s.params()
+	params.Set("mode", "rwc")
+	pool := sql.OpenDB(s.connector(params, "PRAGMA cell_size_check = ON"))
+	defer pool.Close()
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	looking := &Looking{Conn: conn}
+	if err := looking.limit(lookLength); err != nil {
+		return err
+	}
+	if err := looking.attach(ctx, l, mode); err != nil {
+		return err
+	}
+	defer looking.detach()
+	// Between two statements without it another process may migrate, and the file would look damaged.
+	if _, err := conn.ExecContext(context.Background(), "BEGIN"); err != nil {
+		return err
+	}
+	defer conn.ExecContext(context.Background(), "ROLLBACK")
+	err = f(looking)
+	if l.still != nil {
+		err = errors.Join(err, l.still.check())
 	}
 	return err
 }
@@ -56,50 +138,16 @@ func (c *Looking) QueryRowContext(ctx context.Context, query string, args ...any
 	return c.Conn.QueryRowContext(ctx, qualified.Replace(query), args...)
 }
 
-// LiftLimit lets a look read rows of any length from now on.
-func (c *Looking) LiftLimit() error { return c.limit(math.MaxInt32) }
+// Accept says that the schema is one of a registry's: from now on rows may be of any length, and reading takes as long as it takes.
+func (c *Looking) Accept() error {
+	c.timer.Stop()
+	return c.limit(math.MaxInt32)
+}
 
 func (c *Looking) limit(length int) error {
 	return c.Raw(func(raw any) error {
 		raw.(*conn).SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, length)
 		return nil
-	})
-}
-
-func look(ctx context.Context, l Location, w Wait, mode string, inspect func(*Looking) error) error {
-	memory, err := Locate(InMemory)
-	if err != nil {
-		return err
-	}
-	s := Settings{Location: memory}
-	params := s.params()
-	params.Set("mode", "rwc")
-	pool := sql.OpenDB(s.connector(params, "PRAGMA cell_size_check = ON"))
-	defer pool.Close()
-	return w.Retry(ctx, func() error {
-		conn, err := pool.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		looking := &Looking{conn}
-		if err := looking.limit(lookLength); err != nil {
-			return err
-		}
-		if err := looking.attach(ctx, l, mode); err != nil {
-			return err
-		}
-		defer looking.detach()
-		// Between two statements without it another process may migrate, and the file would look damaged.
-		if _, err := conn.ExecContext(context.Background(), "BEGIN"); err != nil {
-			return err
-		}
-		defer conn.ExecContext(context.Background(), "ROLLBACK")
-		err = inspect(looking)
-		if l.still != nil {
-			err = errors.Join(err, l.still.check())
-		}
-		return err
 	})
 }
 
@@ -116,8 +164,11 @@ func (c *Looking) attach(ctx context.Context, l Location, mode string) error {
 	if isWronglyMissing(err, l.path) {
 		err = withCause(asOurselves(c.Conn, attach), Settings{Location: l}, l.path)
 	}
-	if hasCode(err, sqlite3.ErrError) {
-		err = fmt.Errorf("%w: %w", ErrUnreadable, err)
+	switch {
+	case hasCode(err, sqlite3.ErrError):
+		err = fmt.Errorf("%w, or its text is not UTF-8: %w", ErrUnreadable, err)
+	case IsTooBig(err):
+		err = fmt.Errorf("%w: a definition of more than %d bytes", ErrOversized, lookLength)
 	}
 	if err != nil {
 		return errors.Join(err, l.check())

@@ -40,14 +40,16 @@ func computing(t *testing.T, bytes, rows int) Location {
 
 // lookIntoCatalog is what an inspection does first.
 func lookIntoCatalog(ctx context.Context, l Location) error {
-	return Look(ctx, l, short, false, func(c *Looking) error {
-		var tables int
-		return c.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
+	_, err := Look(ctx, l, short, false, func(ctx context.Context, c *Looking) (tables int, err error) {
+		return tables, c.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
 	})
+	return err
 }
 
+func inspectNothing(context.Context, *Looking) (int, error) { return 0, nil }
+
 func TestALookEndsWithItsContextAndLeavesNothingBehind(t *testing.T) {
-	location := computing(t, 1<<19, 1_000_000)
+	location := computing(t, 1<<16, 1_000_000)
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -55,6 +57,36 @@ func TestALookEndsWithItsContextAndLeavesNothingBehind(t *testing.T) {
 	for give := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; runtime.Gosched() {
 		require.True(t, time.Now().Before(give), "SQLite is still at it")
 	}
+}
+
+// A function that takes long cannot be stopped. It is left alone, and who looks next waits for it no longer than it wants.
+func TestALookDoesNotWaitForWhatDoesNotEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	pool, err := sql.Open("sqlite3", path)
+	require.NoError(t, err)
+	pool.SetMaxOpenConns(1)
+	const quadratic = "trim(hex(zeroblob(5000)), replace(hex(zeroblob(5000)), ''0'', ''1'') || ''0'')"
+	for _, statement := range []string{
+		"CREATE TABLE mine (tbl, idx)", "INSERT INTO mine VALUES ('x', 'y')", "PRAGMA writable_schema = ON",
+		"UPDATE sqlite_schema SET name = 'sqlite_stat1', tbl_name = 'sqlite_stat1', sql = 'CREATE TABLE sqlite_stat1 (tbl, idx, " +
+			"stat AS (" + quadratic + strings.Repeat(" || "+quadratic, 9) + "))' WHERE name = 'mine'",
+	} {
+		_, err := pool.Exec(statement)
+		require.NoError(t, err, statement)
+	}
+	require.NoError(t, pool.Close())
+	location, err := Locate(path)
+	require.NoError(t, err)
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, lookIntoCatalog(ctx, location), context.DeadlineExceeded)
+		_, busy := paths.Load(location.path)
+		require.True(t, busy, "SQLite is still at it")
+	}
+	leave, err := enterPath(t.Context(), location.path) // when it has ended
+	require.NoError(t, err)
+	leave()
 }
 
 func TestALookComputesNoLongText(t *testing.T) {
@@ -76,9 +108,9 @@ func TestALookComputesNoLongText(t *testing.T) {
 
 func TestALookKnowsTheFileByItsNamesOnly(t *testing.T) {
 	location := computing(t, 4, 1)
-	require.NoError(t, Look(t.Context(), location, short, false, func(c *Looking) error {
+	entries, err := Look(t.Context(), location, short, false, func(ctx context.Context, c *Looking) (entries int, err error) {
 		var names []string
-		rows, err := c.QueryContext(t.Context(), "SELECT sqlite_schema.name FROM sqlite_schema ORDER BY sqlite_schema.name")
+		rows, err := c.QueryContext(ctx, "SELECT sqlite_schema.name FROM sqlite_schema ORDER BY sqlite_schema.name")
 		require.NoError(t, err)
 		for rows.Next() {
 			var name string
@@ -88,7 +120,8 @@ func TestALookKnowsTheFileByItsNamesOnly(t *testing.T) {
 		require.NoError(t, rows.Err())
 		require.Equal(t, []string{"config", "sqlite_autoindex_config_1", "sqlite_stat1"}, names)
 		require.NoError(t, rows.Close())
-		var entries int
-		return c.QueryRowContext(t.Context(), "SELECT count(*) FROM config").Scan(&entries)
-	}))
+		return entries, c.QueryRowContext(ctx, "SELECT count(*) FROM config").Scan(&entries)
+	})
+	require.NoError(t, err)
+	require.Zero(t, entries)
 }

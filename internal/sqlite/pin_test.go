@@ -40,17 +40,18 @@ func (s *databaseSuite) TestNoConnectionJoinsOnAnotherFile() {
 	s.Require().ErrorIs(err, dbfile.ErrReplaced)
 	_, err = OpenWriter(ctx, s.settings, short)
 	s.Require().ErrorIs(err, dbfile.ErrReplaced)
-	err = Look(ctx, s.settings.Location, short, true, func(*Looking) error { return nil })
+	_, err = Look(ctx, s.settings.Location, short, true, inspectNothing)
 	s.Require().ErrorIs(err, dbfile.ErrReplaced)
 	exists, err := s.settings.Location.Examine()
 	s.Require().NoError(err)
 	s.Require().True(exists)
-	s.Require().NoError(Look(ctx, s.settings.Location, short, true, func(*Looking) error { return nil }))
+	_, err = Look(ctx, s.settings.Location, short, true, inspectNothing)
+	s.Require().NoError(err)
 
 	_, err = s.settings.Location.Examine()
 	s.Require().NoError(err)
 	s.Require().NoError(os.Rename(path, path+".new"))
-	err = Look(ctx, s.settings.Location, short, true, func(*Looking) error { return nil })
+	_, err = Look(ctx, s.settings.Location, short, true, inspectNothing)
 	s.Require().ErrorIs(err, dbfile.ErrReplaced, "nothing is in its place")
 }
 

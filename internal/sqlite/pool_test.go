@@ -147,7 +147,8 @@ func TestLookDoesNotCreateAMissingFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing.db")
 	location, err := Locate(path)
 	require.NoError(t, err)
-	require.Error(t, Look(t.Context(), location, short, true, func(*Looking) error { return nil }))
+	_, err = Look(t.Context(), location, short, true, inspectNothing)
+	require.Error(t, err)
 	require.NoFileExists(t, path)
 }
 
@@ -157,11 +158,11 @@ func (s *databaseSuite) TestLookPassesWhatInspectSays() {
 	}
 	own := errors.New("own")
 	calls := 0
-	err := Look(s.T().Context(), s.settings.Location, short, true, func(c *Looking) error {
+	_, err := Look(s.T().Context(), s.settings.Location, short, true, func(_ context.Context, c *Looking) (int, error) {
 		calls++
 		_, err := c.ExecContext(context.Background(), "INSERT INTO t VALUES (1)")
 		s.Require().True(IsReadOnly(err), "%v", err)
-		return own
+		return 1, own
 	})
 	s.Require().Same(own, err)
 	s.Require().Equal(1, calls)

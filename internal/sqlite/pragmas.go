@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -30,31 +31,23 @@ func mayUsePragma(name, value string, noSetting bool) bool {
 	return slices.Contains(harmlessPragmas, name) || value == "" && noSetting && slices.Contains(readablePragmas, name)
 }
 
-// setsNoPragma reports whether no PRAGMA in a text has a value: each ends after its name.
+// onlyReadsPragma matches a text that is one PRAGMA without a value, and nothing else.
+var onlyReadsPragma = regexp.MustCompile(`(?i)^[ \t\n\f\r]*PRAGMA[ \t\n\f\r]+([a-z_]+\.)?[a-z_]+[ \t\n\f\r]*;?[ \t\n\f\r]*$`)
+
+// setsNoPragma reports whether no PRAGMA in a text has a value. It does not try to know SQLite's tokens as well as SQLite does: a text
+// in which the keyword may stand anywhere is taken for one that sets something, unless it is as plain as can be.
 func setsNoPragma(text string) bool {
-	if !mentionsPragma(text) {
-		return true
-	}
-	tokens := sqltext.Tokens(text)
-	for i, token := range tokens {
-		if sqltext.Lower(token) != "pragma" {
-			continue
-		}
-		end := i + 2 // PRAGMA name
-		if end < len(tokens) && tokens[end] == "." {
-			end += 2 // PRAGMA schema.name
-		}
-		if end < len(tokens) && tokens[end] != ";" {
-			return false
-		}
-	}
-	return true
+	return !mentionsPragma(text) || onlyReadsPragma.MatchString(text)
 }
 
+// mentionsPragma reports whether the keyword may be in a text: the word, with nothing behind it that belongs to a name.
 func mentionsPragma(text string) bool {
 	const word = "pragma"
 	for i := 0; i+len(word) <= len(text); i++ {
-		if text[i]|0x20 == 'p' && strings.EqualFold(text[i:i+len(word)], word) {
+		if text[i]|0x20 != 'p' || !strings.EqualFold(text[i:i+len(word)], word) {
+			continue
+		}
+		if end := i + len(word); end == len(text) || !sqltext.IsWord(text[end]) {
 			return true
 		}
 	}

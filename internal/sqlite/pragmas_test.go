@@ -13,13 +13,14 @@ func TestAPragmaWithAValueIsSeen(t *testing.T) {
 		`PRAGMA "main" . [synchronous] ('')`, "SELECT 1; PRAGMA synchronous = ''", "ROLLBACK; PRAGMA synchronous; PRAGMA synchronous = ''",
 		"EXPLAIN PRAGMA synchronous = ''", "PRAGMA synchronous\v= ''", "PRAGMA synchronous\ufeff = ''", "PRAGMA synchronous = OFF",
 		"SELECT ';'; PRAGMA synchronous=''", "PRAGMA main.synchronous = '';", "PrAgMa synchronous = ''",
+		"\ufeffPRAGMA synchronous = ''", "SELECT $a('); PRAGMA synchronous = ''; --')", "SELECT @a::b('); PRAGMA synchronous = ''; --')",
+		"SELECT 'PRAGMA synchronous = x'", "PRAGMA synchronous; PRAGMA foreign_keys", "PRAGMA synchronous -- = ''", "pragma", "xPRAGMA",
 	} {
 		require.False(t, setsNoPragma(text), text)
 	}
 	for _, text := range []string{
-		"", "SELECT 1", "PRAGMA synchronous", "PRAGMA main.synchronous;", "PRAGMA synchronous; PRAGMA foreign_keys", "pragma",
-		"PRAGMA synchronous -- = ''", "PRAGMA synchronous /* = '' */", "PRAGMA synchronous /* = ''", "SELECT 'PRAGMA synchronous = x'",
-		`SELECT * FROM pragma_table_info('config')`, `SELECT "PRAGMA" = 1`, "PRAGMA synchronous;; ",
+		"", "SELECT 1", "PRAGMA synchronous", "PRAGMA main.synchronous;", "\n\tpragma Synchronous ; ", "pragmatic",
+		"SELECT * FROM pragma_table_info('config')", "SELECT pragmas FROM t",
 	} {
 		require.True(t, setsNoPragma(text), text)
 	}

@@ -66,7 +66,7 @@ func WithTempFiles(ctx context.Context, writer *sql.DB, l Location, w Wait, f fu
 	select {
 	case tempTurn <- struct{}{}:
 	default:
-		timeout := time.NewTimer(w.Limit)
+		timeout := time.NewTimer(w.Left())
 		defer timeout.Stop()
 		select {
 		case tempTurn <- struct{}{}:
@@ -84,10 +84,11 @@ func WithTempFiles(ctx context.Context, writer *sql.DB, l Location, w Wait, f fu
 	}
 	former := C.tempdir_swap(name, nil)
 	defer C.tempdir_swap(former, name) // unless other code has put another there
-	if err := setTempStore(ctx, writer, w, "FILE"); err != nil {
+	restore, err := setWriter(ctx, writer, w, "PRAGMA temp_store = FILE", "PRAGMA temp_store = MEMORY")
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, setTempStore(context.WithoutCancel(ctx), writer, w, "MEMORY")) }()
+	defer func() { err = errors.Join(err, restore()) }()
 	return f()
 }
 
@@ -107,17 +108,4 @@ func tempName(dir string) (*C.char, error) {
 	}
 	tempNames[dir] = name
 	return name, nil
-}
-
-// setTempStore says where a writer without a transaction puts things aside.
-func setTempStore(ctx context.Context, writer *sql.DB, w Wait, where string) error {
-	conn, err := lend(ctx, writer, w)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return asOurselves(conn, func() error {
-		_, err := conn.ExecContext(context.Background(), "PRAGMA temp_store = "+where)
-		return err
-	})
 }

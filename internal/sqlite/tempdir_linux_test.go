@@ -28,7 +28,8 @@ func TestTemporaryFilesLieBesideTheDatabase(t *testing.T) {
 	require.NoError(t, err)
 
 	found := unnamedFilesDuring(t, func() error {
-		return Vacuum(t.Context(), writer, location, short)
+		_, err := Vacuum(t.Context(), writer, location, short)
+		return err
 	})
 	require.NotEmpty(t, found)
 	for _, name := range found {

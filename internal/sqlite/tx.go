@@ -111,9 +111,12 @@ func (tx *Tx) Conn() *sql.Conn { return tx.conn }
 // database/sql keeps book of both, and Commit and Rollback close them first.
 func (tx *Tx) SQL() (*sql.Tx, error) {
 	if tx.books == nil {
-		version, err := tx.schemaVersion()
-		if err != nil {
-			return nil, err
+		var version int64
+		if !tx.raw.reading.Load() {
+			var err error
+			if version, err = tx.schemaVersion(); err != nil {
+				return nil, err
+			}
 		}
 		books, err := tx.conn.BeginTx(context.Background(), nil)
 		if err != nil {
@@ -137,9 +140,25 @@ func (tx *Tx) SchemaChanged() (bool, error) {
 	return version != tx.schema, err
 }
 
-func (tx *Tx) schemaVersion() (version int64, err error) {
-	err = tx.conn.QueryRowContext(context.Background(), "PRAGMA schema_version").Scan(&version)
-	return version, err
+// CheckSchema calls look if the schema is not the one that look accepted on this connection before: another program may have
+// changed it since. It is for the beginning of a transaction that writes.
+func (tx *Tx) CheckSchema(look func(*sql.Conn) error) error {
+	version, err := tx.schemaVersion()
+	if err != nil || version == tx.raw.schema {
+		return err
+	}
+	if err := look(tx.conn); err != nil {
+		return err
+	}
+	tx.raw.schema = version
+	return nil
+}
+
+// schemaVersion returns SQLite's count of changes of the schema.
+func (tx *Tx) schemaVersion() (int64, error) {
+	direct := NewDirect(tx.conn)
+	_ = direct.QueryRowContext(context.Background(), "PRAGMA schema_version")
+	return direct.Int64()
 }
 
 // settle closes what SQL's statements left open, and waits for those that are running.

@@ -1,3 +1,3 @@
-// Package sqltext splits SQL into tokens as SQLite's tokenizer does (sqlite.org/src, tokenize.c), so that two definitions can be
-// compared without regard to spaces, comments and case, and a statement can be looked at before it is compiled.
+// Package sqltext splits definitions of SQL into tokens as SQLite's tokenizer does (sqlite.org/src, tokenize.c), so that two can be
+// compared without regard to spaces, comments and case. And it says how names and texts from a file are shown to people.
 package sqltext

@@ -2,7 +2,8 @@ package sqltext
 
 import "strings"
 
-// Tokens returns the tokens of text, without spaces and comments. A quoted token keeps its quotes, an operator of several
+// Tokens returns the tokens of a definition, without spaces and comments. (What no definition in a file has, parameters and byte order
+// marks, comes as other tokens than SQLite's.) A quoted token keeps its quotes, an operator of several
 // characters comes as several tokens, and what is not closed goes on to the end. The text ends at its first NUL, as it does for
 // SQLite.
 func Tokens(text string) []string {
@@ -72,9 +73,9 @@ func tokenLength(text string) int {
 		return through(text, 1, "]")
 	case isQuote(first):
 		return quotedLength(text)
-	case isWord(first):
+	case IsWord(first):
 		n := 1
-		for n < len(text) && isWord(text[n]) {
+		for n < len(text) && IsWord(text[n]) {
 			n++
 		}
 		return n
@@ -106,6 +107,7 @@ func through(text string, from int, end string) int {
 
 func isQuote(c byte) bool { return c == '\'' || c == '"' || c == '`' || c == '[' }
 
-func isWord(c byte) bool {
+// IsWord reports whether a byte may be part of a name or a keyword.
+func IsWord(c byte) bool {
 	return c >= 0x80 || c == '_' || c == '$' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }
