@@ -170,8 +170,8 @@ func WithClock(now func() time.Time) Option {
 // registry, migrations and keyset are not its to write.
 //
 // Foreign keys are not enforced while migrations run, so that a table can be rebuilt as SQLite's documentation says (a new one,
-// copied, in the place of the old): a DELETE does not cascade. Rows that refer to nothing after the migrations, and did not before,
-// are ErrInvalid, by their tables. A foreign key may refer to modules (id), and to no other table of the registry's.
+// copied, in the place of the old; leave out its PRAGMA foreign_keys, BEGIN and COMMIT): a DELETE does not cascade. Rows that refer
+// to nothing after the migrations, and did not before, are ErrInvalid, by their tables. A foreign key may refer to modules (id), and to no other table of the registry's.
 func WithMigrations(set string, fsys fs.FS) Option {
 	return func(o *options) error {
 		if fsys == nil {

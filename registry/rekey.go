@@ -118,9 +118,9 @@ func (r *Registry) newest(ctx context.Context) (*keyring, error) {
 	return r.load(ctx, row)
 }
 
-// store makes handle, wrapped by w, which is made of kek, the generation that follows ring's, and this registry's current
-// keyring. Where the database has another generation by then, or if says no in the transaction that would write, nothing is
-// stored, and the keyring is nil.
+// store saves handle, wrapped by w, as generation ring.generation+1, and makes it this registry's current keyring; kek is what w is
+// made of. It stores nothing, and returns nil, if the database has another generation by then, or if onlyIf says no in the transaction
+// that would write.
 func (r *Registry) store(
 	ctx context.Context, ring *keyring, handle *keyset.Handle, w *keyset.Wrapper, kek keyset.KEK, onlyIf func(*sql.Conn) (bool, error),
 ) (*keyring, error) {

@@ -11,8 +11,8 @@ import (
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 )
 
-// renew is the database's keyset, where that is another one than have, which did not open a value or whose values were not
-// accepted; nil where it is the same. ErrEncrypted where the registry is encrypted and was opened without a key,
+// renew opens the keyset that the database has now, for a caller whose keyset, have, did not open a value or whose value was not
+// accepted. It returns nil if that is the same. ErrEncrypted where the registry is encrypted and was opened without a key,
 // ErrNotEncrypted where it no longer is, ErrWrongKey where its new keyset does not open.
 func (a *access) renew(ctx context.Context, have *keyring) (*keyring, error) {
 	row, err := a.keysetRow(ctx)

@@ -84,7 +84,8 @@ func (r *Registry) View(ctx context.Context, f func(ctx context.Context, tx *Tx)
 // nil, and undone when it returns an error, panics, or ctx has ended by then. f runs once; its error, or panic, is passed
 // on as it is. Inside f use tx: the registry's own methods with f's context give ErrNested.
 //
-// Its own errors are ErrInvalid for a schema that no registry has (see [Tx]), ErrBusy where other writers, or in memory readers, took longer than [WithLockTimeout], ErrReadOnly,
+// Its own errors are ErrInvalid for a schema that no registry has (see [Tx]), ErrBusy where other writers, or in memory readers,
+// took longer than [WithLockTimeout], ErrReadOnly, ErrCorrupt if another program changed the registry's own schema since it was opened,
 // ErrTxDone where the transaction was ended before f returned, ErrCommitUnknown, ErrClosed, the context's, and that of a
 // deferred constraint, which is the driver's. Except for ErrCommitUnknown nothing was written then.
 func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {

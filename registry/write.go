@@ -39,8 +39,8 @@ func newCondition(opts []WriteOption) (condition, error) {
 	return c, err
 }
 
-// onRow is a write's check of the row, which gives ErrConflict where that is not as c demands; nil where c demands nothing.
-// current reads the row's revision.
+// onRow returns a precondition: ErrConflict if the row is not at revision c. It is nil if c demands nothing. current reads the row's
+// revision.
 func (c condition) onRow(
 	op, key string, current func(context.Context, db.DBTX, string) (int64, error),
 ) func(*sql.Conn) error {

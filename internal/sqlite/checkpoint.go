@@ -60,6 +60,7 @@ const (
 	walLimit    = 48 << 20               // bytes, from which on such a moment is waited for
 	walPatience = 300 * time.Millisecond // for how long writes are held back, at most
 	walAgain    = time.Second            // after which it is tried again, without waiting
+	walAsked    = 2 * time.Millisecond   // for how long its size is not asked again: asking costs a tenth of a small write
 )
 
 // WALLimit keeps a WAL from growing for as long as readers overlap.
@@ -67,6 +68,7 @@ type WALLimit struct {
 	location Location
 	patience time.Duration
 	grown    func(size int64)
+	asked    time.Time
 	tried    time.Time
 	waited   time.Duration // how much of the patience was used since the WAL reached next
 	next     int64         // the size from which on it waits again; it doubles each time that was in vain
@@ -81,6 +83,11 @@ func NewWALLimit(l Location, w Wait, grown func(size int64)) *WALLimit {
 
 // Tend empties the WAL if it is too large. It is called after a commit, while nobody else uses the writer.
 func (l *WALLimit) Tend(ctx context.Context, writer *sql.DB) {
+	now := time.Now()
+	if now.Sub(l.asked) < walAsked {
+		return
+	}
+	l.asked = now
 	size, err := l.location.WALSize()
 	if err != nil || size < walLimit {
 		l.next, l.waited = walLimit, 0
@@ -92,7 +99,6 @@ func (l *WALLimit) Tend(ctx context.Context, writer *sql.DB) {
 	} else if time.Since(l.tried) < walAgain {
 		return
 	}
-	began := time.Now()
 	err = Truncate(ctx, writer, w)
 	l.tried = time.Now()
 	if err == nil {
@@ -104,7 +110,7 @@ func (l *WALLimit) Tend(ctx context.Context, writer *sql.DB) {
 	}
 	// Contexts that end soon use up the patience too, each a part of it. An error of the disk is the next commit's, or Close's, to
 	// report: trying again would only be slow.
-	l.waited += l.tried.Sub(began)
+	l.waited += l.tried.Sub(now)
 	if l.waited < l.patience && (IsBusy(err) || ctx.Err() != nil) {
 		return
 	}
