@@ -27,7 +27,7 @@ type EncryptReport struct {
 // oxide-k's. Each value must be JSON, or what oxide-k encrypted under the string that [WithOxideKey] gives. All values
 // are encrypted in one transaction, or none ([WithProgress] tells how far it is): where some are neither, each is an
 // error of its own that names the key (ErrDecode; where the text looks like oxide-k's also ErrWrongKey, or ErrEncrypted
-// without WithOxideKey), and the file stays as it was. Revisions stay; no watcher is woken. Other writers wait
+// without WithOxideKey), and the file stays as it was. Samples that an ANALYZE took of values are deleted. Revisions stay; no watcher is woken. Other writers wait
 // meanwhile. Registries that were opened before, by whatever process, are without the key from then on: ErrEncrypted.
 //
 // Then no plaintext is left in the file, its free pages or its WAL: the file is rewritten. Where other connections hold

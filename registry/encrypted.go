@@ -114,7 +114,8 @@ func (r *opening) encryptEmpty(q *sql.Conn, w *keyset.Wrapper, isNew bool) error
 	return err
 }
 
-// createKeyset stores a new keyset.
+// createKeyset stores a new keyset. With scrub the file may hold plaintext beside the values: what is in tables goes at once, the
+// rest when the file is rewritten.
 func (r *opening) createKeyset(q *sql.Conn, w *keyset.Wrapper, scrub bool) (*keyring, error) {
 	row, err := queries.GetRegistry(background, q)
 	if err != nil {
@@ -138,6 +139,9 @@ func (r *opening) createKeyset(q *sql.Conn, w *keyset.Wrapper, scrub bool) (*key
 	}
 	if scrub {
 		params.Scrub = 1
+		if err := deleteSamples(q); err != nil {
+			return nil, err
+		}
 	}
 	return ring, queries.InsertKeyset(background, sqlite.Privileged(q, sqlite.Insert("keyset")), params)
 }

@@ -63,6 +63,10 @@ var intendedPlans = map[string]map[string]string{
 		"SCAN sqlite_schema": "opening measures the whole schema, which has no index",
 		"SCAN (subquery-1)":  "opening measures the whole schema, which has no index",
 	},
+	"ListSampleTables": {
+		"SCAN sqlite_schema":           "an encryption looks for tables with samples; the schema has no index",
+		"USE TEMP B-TREE FOR ORDER BY": "an encryption looks for tables with samples; there are three at most",
+	},
 	"ListCatalog": {
 		"SCAN sqlite_schema":           "opening compares the whole schema, which has no index",
 		"USE TEMP B-TREE FOR ORDER BY": "opening compares the whole schema, which has no index",
@@ -76,6 +80,7 @@ func TestNoQueryScans(t *testing.T) {
 	require.NoError(t, err)
 	fill(t, reg)
 	require.NoError(t, reg.Close())
+	sqliteExec(t, path, sampleTables...)
 
 	statements := generatedQueries(t)
 	for name, text := range triggerStatements(t, path) {

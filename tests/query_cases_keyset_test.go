@@ -101,6 +101,30 @@ func keysetCases() map[string]queryCase {
 				require.Equal(t, want, found)
 			}
 		},
+		"ListSampleTables": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			tables, err := q.ListSampleTables(ctx, tx)
+			require.NoError(t, err)
+			require.Empty(t, tables)
+			plantSamples(t, ctx, tx)
+			tables, err = q.ListSampleTables(ctx, tx)
+			require.NoError(t, err)
+			require.Equal(t, []string{"sqlite_stat2", "sqlite_stat3", "sqlite_stat4"}, tables)
+		},
+		"DeleteSamples2": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			plantSamples(t, ctx, tx)
+			require.NoError(t, q.DeleteSamples2(ctx, tx))
+			require.Equal(t, []string{"0", "1", "1"}, cells(t, ctx, tx, countSamples))
+		},
+		"DeleteSamples3": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			plantSamples(t, ctx, tx)
+			require.NoError(t, q.DeleteSamples3(ctx, tx))
+			require.Equal(t, []string{"1", "0", "1"}, cells(t, ctx, tx, countSamples))
+		},
+		"DeleteSamples4": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			plantSamples(t, ctx, tx)
+			require.NoError(t, q.DeleteSamples4(ctx, tx))
+			require.Equal(t, []string{"1", "1", "0"}, cells(t, ctx, tx, countSamples))
+		},
 		"ListStaleConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			mustExec(t, ctx, tx, `UPDATE config SET value = '"ä longer one"' WHERE key = 'greeting'`)
 			for _, c := range []struct {
