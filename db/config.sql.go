@@ -22,6 +22,30 @@ func (q *Queries) CountConfig(ctx context.Context, db DBTX) (int64, error) {
 	return count, err
 }
 
+const countEncryptedConfig = `-- name: CountEncryptedConfig :one
+SELECT count(*) FROM config NOT INDEXED WHERE CAST(substr(value, 1, 4) AS TEXT) = 'enc:'
+`
+
+// The rows that are still encrypted, also those that no index leads to and those whose value is no text.
+func (q *Queries) CountEncryptedConfig(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRowContext(ctx, countEncryptedConfig)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countStaleConfig = `-- name: CountStaleConfig :one
+SELECT count(*) FROM config NOT INDEXED WHERE substr(value, 1, 16) IS NOT ?1
+`
+
+// The rows that are not under a marker, also those that no index leads to.
+func (q *Queries) CountStaleConfig(ctx context.Context, db DBTX, marker string) (int64, error) {
+	row := db.QueryRowContext(ctx, countStaleConfig, marker)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const deleteConfig = `-- name: DeleteConfig :execrows
 DELETE FROM config WHERE key = ?1
 `
@@ -73,9 +97,10 @@ func (q *Queries) GetConfigValue(ctx context.Context, db DBTX, key string) (stri
 }
 
 const hasConfig = `-- name: HasConfig :one
-SELECT CAST(EXISTS (SELECT 1 FROM config) AS INTEGER) AS found
+SELECT CAST(EXISTS (SELECT 1 FROM config NOT INDEXED) AS INTEGER) AS found
 `
 
+// The table itself is asked, as by all statements that say NOT INDEXED: a damaged index may lack a row.
 func (q *Queries) HasConfig(ctx context.Context, db DBTX) (int64, error) {
 	row := db.QueryRowContext(ctx, hasConfig)
 	var found int64
@@ -84,7 +109,7 @@ func (q *Queries) HasConfig(ctx context.Context, db DBTX) (int64, error) {
 }
 
 const hasEncryptedConfig = `-- name: HasEncryptedConfig :one
-SELECT CAST(EXISTS (SELECT 1 FROM config WHERE substr(value, 1, 4) = 'enc:') AS INTEGER) AS found
+SELECT CAST(EXISTS (SELECT 1 FROM config NOT INDEXED WHERE substr(value, 1, 4) = 'enc:') AS INTEGER) AS found
 `
 
 func (q *Queries) HasEncryptedConfig(ctx context.Context, db DBTX) (int64, error) {
@@ -333,7 +358,7 @@ func (q *Queries) ListStaleKeys(ctx context.Context, db DBTX, arg ListStaleKeysP
 
 const listStaleMarkers = `-- name: ListStaleMarkers :many
 SELECT DISTINCT CAST(substr(value, 1, 16) AS TEXT) AS marker
-FROM config
+FROM config NOT INDEXED
 WHERE substr(value, 1, 16) <> ?1
 ORDER BY marker
 `

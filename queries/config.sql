@@ -46,8 +46,9 @@ ON CONFLICT (key) DO UPDATE SET
 -- name: DeleteConfig :execrows
 DELETE FROM config WHERE key = @key;
 
+-- The table itself is asked, as by all statements that say NOT INDEXED: a damaged index may lack a row.
 -- name: HasConfig :one
-SELECT CAST(EXISTS (SELECT 1 FROM config) AS INTEGER) AS found;
+SELECT CAST(EXISTS (SELECT 1 FROM config NOT INDEXED) AS INTEGER) AS found;
 
 -- name: CountConfig :one
 SELECT count(*) FROM config;
@@ -72,9 +73,13 @@ LIMIT @max_rows;
 
 -- name: ListStaleMarkers :many
 SELECT DISTINCT CAST(substr(value, 1, 16) AS TEXT) AS marker
-FROM config
+FROM config NOT INDEXED
 WHERE substr(value, 1, 16) <> @marker
 ORDER BY marker;
+
+-- The rows that are not under a marker, also those that no index leads to.
+-- name: CountStaleConfig :one
+SELECT count(*) FROM config NOT INDEXED WHERE substr(value, 1, 16) IS NOT @marker;
 
 -- Whether an entry that changed after a revision is not under a marker.
 -- name: HasStaleConfigSince :one
@@ -106,4 +111,8 @@ WHERE typeof(config.key) <> 'text' OR typeof(config.value) <> 'text'
 ORDER BY config.key;
 
 -- name: HasEncryptedConfig :one
-SELECT CAST(EXISTS (SELECT 1 FROM config WHERE substr(value, 1, 4) = 'enc:') AS INTEGER) AS found;
+SELECT CAST(EXISTS (SELECT 1 FROM config NOT INDEXED WHERE substr(value, 1, 4) = 'enc:') AS INTEGER) AS found;
+
+-- The rows that are still encrypted, also those that no index leads to and those whose value is no text.
+-- name: CountEncryptedConfig :one
+SELECT count(*) FROM config NOT INDEXED WHERE CAST(substr(value, 1, 4) AS TEXT) = 'enc:';

@@ -27,7 +27,8 @@ type EncryptReport struct {
 // oxide-k's. Each value must be JSON, or what oxide-k encrypted under the string that [WithOxideKey] gives. All values
 // are encrypted in one transaction, or none ([WithProgress] tells how far it is): where some are neither, each is an
 // error of its own that names the key (ErrDecode; where the text looks like oxide-k's also ErrWrongKey, or ErrEncrypted
-// without WithOxideKey), and the file stays as it was. Samples that an ANALYZE took of values are deleted. Revisions stay; no watcher is woken. Other writers wait
+// without WithOxideKey), and the file stays as it was; so it does where the table's index lacks a row (ErrCorrupt). Samples
+// that an ANALYZE took of values are deleted. Revisions stay; no watcher is woken. Other writers wait
 // meanwhile. Registries that were opened before, by whatever process, are without the key from then on: ErrEncrypted.
 //
 // Then no plaintext is left in the file, its free pages or its WAL: the file is rewritten. Where other connections hold
@@ -62,7 +63,7 @@ func Encrypt(ctx context.Context, path string, kek keyset.KEK, opts ...Option) (
 
 // Decrypt makes the encrypted registry at path a plaintext one again, in one transaction: all values, or none. Where some
 // cannot be opened, each is an error of its own that names the key (ErrTampered), and the file stays as it was: overwrite
-// or delete those first. ErrNotEncrypted, ErrWrongKey. Revisions stay. Other writers wait meanwhile. Registries that were
+// or delete those first. So it does where the table's index lacks a row (ErrCorrupt). ErrNotEncrypted, ErrWrongKey. Revisions stay. Other writers wait meanwhile. Registries that were
 // opened with the key before give ErrNotEncrypted from then on, those without have to be opened again.
 func Decrypt(ctx context.Context, path string, kek keyset.KEK, opts ...Option) error {
 	err := convert(ctx, path, kek, opts, func(o *opening, found keysetFound) error {
@@ -118,7 +119,7 @@ func (r *opening) encryptAll(ctx context.Context, q *sql.Conn, w *keyset.Wrapper
 			return err
 		}
 	}
-	return r.rewriteAll(ctx, q, "encrypt config", ring.marker, func(name, text string) (string, error) {
+	err = r.rewriteAll(ctx, q, "encrypt config", ring.marker, func(name, text string) (string, error) {
 		plain, fromOxide, err := plaintext(text, key)
 		if err != nil {
 			return "", err
@@ -129,6 +130,10 @@ func (r *opening) encryptAll(ctx context.Context, q *sql.Conn, w *keyset.Wrapper
 		}
 		return ring.sealed(name, plain)
 	})
+	if err != nil {
+		return err
+	}
+	return checkNoneStale(q, ring.marker)
 }
 
 // plaintext is the JSON in a value of a plaintext registry, or of oxide-k's.
@@ -176,6 +181,9 @@ func (r *opening) decryptAll(ctx context.Context, q *sql.Conn) error {
 		return string(plain), err
 	})
 	if err != nil {
+		return err
+	}
+	if err := checkNoneEncrypted(q); err != nil {
 		return err
 	}
 	return queries.DeleteKeyset(background, sqlite.Privileged(q, sqlite.Delete("keyset")))

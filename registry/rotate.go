@@ -50,7 +50,8 @@ const maxUnopened = 100
 // [WithProgress], given when the registry is opened, tells how far it is.
 //
 // A value that cannot be opened stays as it is and keeps the key alive that it names: the rotation goes on, and returns
-// the report and ErrTampered. Overwrite or delete such values, and rotate again.
+// the report and ErrTampered. Overwrite or delete such values, and rotate again. A row that the table's index lacks keeps its
+// key alive too, and gives the report and ErrCorrupt.
 //
 // ErrEncrypted and ErrNotEncrypted where there is no keyset to rotate, ErrWrongKey where another process has rewrapped it,
 // ErrReadOnly. Rotations and rewraps of one Registry wait for each other; those of several processes may meet, and then
@@ -80,6 +81,7 @@ type rotation struct {
 	template *keyset.Template // nil: as it is
 	report   RotateReport
 	progress *progress
+	hidden   int64 // rows that are not under the primary key and that no walk comes to
 }
 
 func (r *rotation) run(ctx context.Context) error {
@@ -110,15 +112,19 @@ func (r *rotation) run(ctx context.Context) error {
 	r.opts.logger.InfoContext(ctx, "registry: keyset rotated", "path", r.location.String(),
 		"generation", r.report.Generation, "primary", fmt.Sprintf("%08x", r.report.Primary),
 		"reencrypted", r.report.Reencrypted, "unopened", len(r.report.Unopened))
+	var hidden error
+	if r.hidden > 0 {
+		hidden = &Error{Op: "rotate keyset", Err: hiddenRows(r.hidden)}
+	}
 	switch n := len(r.report.Unopened); {
 	case n == 0:
-		return nil
+		return hidden
 	case n == maxUnopened:
 		err = fmt.Errorf("%w: the first of %d values or more that could not be opened", ErrTampered, n)
 	default:
 		err = fmt.Errorf("%w: the first of %d values that could not be opened", ErrTampered, n)
 	}
-	return &Error{Op: "rotate keyset", Key: r.report.Unopened[0], Err: err}
+	return errors.Join(&Error{Op: "rotate keyset", Key: r.report.Unopened[0], Err: err}, hidden)
 }
 
 // begin stores the keyset with a new primary key more. Where another process is faster this rotation adds its key to that
@@ -149,6 +155,7 @@ func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done 
 	// The whole table is looked at on a snapshot, and then, in the transaction that removes keys, what changed since.
 	var revision int64
 	var markers, unopened []string
+	var hidden int64
 	same := false // the keyset is the one that the values were re-encrypted with
 	err = r.View(ctx, func(ctx context.Context, tx *Tx) (err error) {
 		if revision, err = tx.Revision(ctx); err != nil {
@@ -163,6 +170,9 @@ func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done 
 				return err
 			}
 			unopened, err = queries.ListStaleKeys(ctx, q, db.ListStaleKeysParams{Marker: ring.marker, MaxRows: maxUnopened})
+			if err == nil && len(unopened) < maxUnopened { // with as many as that there may be more that can be found
+				hidden, err = countHidden(q, ring.marker, len(unopened))
+			}
 			return err
 		})
 	})
@@ -208,6 +218,7 @@ func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done 
 		return ring, false, err
 	}
 	r.report.Retired, r.report.Kept, r.report.Unopened = append(r.report.Retired, retired...), kept, unopened
+	r.hidden = hidden
 	return next, true, nil
 }
 

@@ -101,6 +101,22 @@ func keysetCases() map[string]queryCase {
 				require.Equal(t, want, found)
 			}
 		},
+		"CountEncryptedConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			withoutGuards(t, ctx, tx, configGuards, "UPDATE config SET value = 'enc:' WHERE key = 'greeting'",
+				"UPDATE config SET value = x'656e633a' WHERE key = 'max_threads'")
+			rows, err := q.CountEncryptedConfig(ctx, tx)
+			require.NoError(t, err)
+			require.EqualValues(t, 2, rows)
+		},
+		"CountStaleConfig": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			mustExec(t, ctx, tx, `UPDATE config SET value = '"sixteen bytes"...' WHERE key = 'greeting'`)
+			withoutGuards(t, ctx, tx, configGuards, "UPDATE config SET value = CAST(value AS BLOB) WHERE key = 'max_threads'")
+			for marker, want := range map[string]int64{`"sixteen bytes".`: 2, "2": 3, "no value has this": 3} {
+				rows, err := q.CountStaleConfig(ctx, tx, marker)
+				require.NoError(t, err)
+				require.Equal(t, want, rows, marker)
+			}
+		},
 		"ListSampleTables": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			tables, err := q.ListSampleTables(ctx, tx)
 			require.NoError(t, err)
