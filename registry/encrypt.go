@@ -133,7 +133,10 @@ func (r *opening) encryptAll(ctx context.Context, q *sql.Conn, w *keyset.Wrapper
 	if err != nil {
 		return err
 	}
-	return checkNoneStale(q, ring.marker)
+	if err := checkNoneStale(q, ring.marker); err != nil {
+		return err
+	}
+	return rebuildIndexes(q)
 }
 
 // plaintext is the JSON in a value of a plaintext registry, or of oxide-k's.

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"database/sql"
+	"os"
 	"regexp"
 
 	"github.com/oxide-k/stateregistry/registry"
@@ -112,6 +113,33 @@ func (s *encryptSuite) TestARowThatAnIndexLacksKeepsItsKey() {
 			report, err := reg.RotateKeyset(s.T().Context())
 			s.Require().NoError(err)
 			s.Require().Empty(report.Kept)
+		})
+	}
+}
+
+// A damaged index may also have what the table lacks.
+func (s *encryptSuite) TestPlaintextThatOnlyAnIndexHasIsRemoved() {
+	for name, empty := range map[string]bool{"with entries": false, "emptied": true} {
+		s.Run(name, func() {
+			s.path = s.copyOfPlain()
+			if empty {
+				sqliteExec(s.T(), s.path, "DELETE FROM config")
+			}
+			sqliteExec(s.T(), s.path, "CREATE INDEX of_values ON config (value)",
+				`INSERT INTO config VALUES ('gone', '"`+canary+`"', '2026-01-01T00:00:00.000000000+00:00')`)
+			sqliteExec(s.T(), s.path, "CREATE TABLE put_aside AS SELECT * FROM sqlite_schema WHERE name = 'of_values'",
+				"PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'of_values'")
+			sqliteExec(s.T(), s.path, "DELETE FROM config WHERE key = 'gone'",
+				"PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM put_aside")
+			sqliteExec(s.T(), s.path, "DROP TABLE put_aside")
+			if !empty {
+				_, err := s.encrypt()
+				s.Require().NoError(err)
+			}
+			s.openEncrypted(kekOf(1))
+			data, err := os.ReadFile(s.path)
+			s.Require().NoError(err)
+			s.Require().NotContains(string(data), canary)
 		})
 	}
 }
