@@ -3,12 +3,17 @@
 package tests
 
 import (
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"net"
 	"os"
 	"strings"
 	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/oxide-k/stateregistry/registry"
 )
@@ -73,6 +78,76 @@ func (s *oneFileSuite) TestAFIFOThatComesLaterMakesNoReaderHang() {
 	s.holdViews(reg, 2, func(err error) { s.Require().ErrorIs(err, registry.ErrInvalid) })
 	s.Require().NoError(os.Remove(path + "-journal"))
 	requireFilled(s.T(), reg)
+}
+
+// A hot journal may name a journal of a transaction over several databases. SQLite opens the file of that name, whatever it
+// is, after the playback. Were it opened, this test would hang.
+func (s *oneFileSuite) TestAHotJournalThatNamesAnotherIsRefused() {
+	if s.mode.origin {
+		s.T().Skip("nothing of it is of the mode")
+	}
+	path, named := s.file("x.db"), s.file("x-mj00000090A") // SQLite accepts names of this form
+	s.crashedOfSeveral(path, named)
+	before := folder(s.T(), s.dir)
+	s.withinMinutes(func() { s.requireEachWayRefuses(path, registry.ErrInvalid, "x.db-journal") })
+	s.Require().Equal(before, folder(s.T(), s.dir))
+
+	s.Require().NoError(os.Remove(named))
+	s.Require().Equal([][]string{{`"kept"`}}, sqliteRows(s.T(), path, "SELECT text FROM notes"), "as the message says")
+	_, err := s.tryOpen(path)
+	s.Require().ErrorIs(err, registry.ErrNotRegistry)
+}
+
+// Such a journal that is put there while the registry is open reaches no connection that is opened later.
+func (s *oneFileSuite) TestAJournalThatNamesAnotherAndComesLaterIsRefused() {
+	path, named := s.create("x.db"), s.file("x-mj00000090A")
+	reg := s.open(path)
+	s.crashedOfSeveral(s.file("other.db"), named)
+	s.Require().NoError(os.Remove(s.file("other.db")))
+	s.Require().NoError(os.Rename(s.file("other.db-journal"), path+"-journal"))
+	s.withinMinutes(func() {
+		s.holdViews(reg, 2, func(err error) { s.Require().ErrorIs(err, registry.ErrInvalid) })
+	})
+	s.Require().NoError(os.Remove(path + "-journal"))
+	requireFilled(s.T(), reg)
+}
+
+// withinMinutes ends the test, and all others, if a call hangs: no context can end a system call.
+func (s *oneFileSuite) withinMinutes(call func()) {
+	guard := time.AfterFunc(3*time.Minute, func() { panic(s.T().Name() + " hangs") })
+	defer guard.Stop()
+	call()
+}
+
+// crashedOfSeveral leaves a database and the hot journal of a transaction whose super-journal is a FIFO.
+func (s *oneFileSuite) crashedOfSeveral(path, fifo string) {
+	crashed(s.T(), path, "CREATE TABLE notes (text)", "INSERT INTO notes VALUES ('kept')", "PRAGMA cache_size = 1",
+		"BEGIN", "UPDATE notes SET text = 'lost'", "INSERT INTO notes SELECT hex(randomblob(2000)) FROM "+
+			"(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) SELECT i FROM n)")
+	s.Require().NoError(syscall.Mkfifo(fifo, 0o600))
+	nameSuperJournal(s.T(), path+"-journal", fifo)
+}
+
+// nameSuperJournal appends to a hot journal what SQLite writes at its end in a transaction over several databases
+// (writeSuperJournal in its pager.c).
+func nameSuperJournal(t *testing.T, journal, name string) {
+	t.Helper()
+	data, err := os.ReadFile(journal)
+	require.NoError(t, err)
+	require.NotZero(t, data[0], "it is hot")
+	const sector, lockPage = 512, 0x40000000/4096 + 1
+	for len(data)%sector != 0 {
+		data = append(data, 0)
+	}
+	sum := uint32(0)
+	for _, c := range []byte(name) {
+		sum += uint32(int8(c))
+	}
+	data = append(binary.BigEndian.AppendUint32(data, lockPage), name...)
+	data = binary.BigEndian.AppendUint32(data, uint32(len(name)))
+	data = binary.BigEndian.AppendUint32(data, sum)
+	data = append(data, 0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7)
+	require.NoError(t, os.WriteFile(journal, data, 0o600))
 }
 
 // Whoever may write the folder, and not the file, could put a WAL there that is played into it, or read what is committed.

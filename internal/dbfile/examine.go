@@ -11,10 +11,11 @@ import (
 // suffixes are those of the files that SQLite keeps beside a database.
 var suffixes = []string{"-journal", "-wal", "-shm"}
 
-// Examine returns the database file at a path that Resolve gave, nil if there is none. It opens and changes nothing.
+// Examine returns the database file at a path that Resolve gave, nil if there is none. It changes nothing, and opens nothing
+// but a rollback journal.
 //
-//   - ErrUnfit: the file has a second name or is a mount of its own, or something beside it cannot be its journal. The text
-//     says what to do.
+//   - ErrUnfit: the file has a second name or is a mount of its own, or something beside it cannot be its journal, or is one
+//     that SQLite must not play back. The text says what to do.
 //   - ErrTorn: there is a journal with content, and no content that it belongs to.
 //   - ErrReplaced: the file changed meanwhile. Examine it again.
 func Examine(path string) (*File, error) {
@@ -80,14 +81,26 @@ func checkBeside(path string, file *File) (sizes map[string]int64, err error) {
 		if err := checkOwner(name, info, file); err != nil {
 			return nil, err
 		}
+		if err := checkPlayback(suffix, name, info); err != nil {
+			return nil, err
+		}
 	}
 	return sizes, nil
 }
 
-// CheckJournals returns ErrUnfit if something beside a database is no file. Opening a FIFO would wait for ever.
+// CheckJournals returns ErrUnfit if something beside a database is no file, or a journal that leads SQLite to another file.
+// Opening a FIFO would wait for ever.
 func CheckJournals(path string) error {
 	for _, suffix := range suffixes {
-		if _, err := lstatJournal(path + suffix); err != nil {
+		name := path + suffix
+		info, err := lstatJournal(name)
+		if err != nil {
+			return err
+		}
+		if info == nil {
+			continue
+		}
+		if err := checkPlayback(suffix, name, info); err != nil {
 			return err
 		}
 	}
