@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -121,6 +122,24 @@ func (s *backupSuite) TestWhatAKilledBackupLeftIsRemovedByTheNext() {
 		s.Require().Empty(left)
 	}
 	s.openCopy(s.copied("copy.db"))
+}
+
+// In a folder without the sticky bit another user can rename the private folder of a registry so that it looks like what a
+// killed backup left.
+func (s *backupSuite) TestARegistryWhoseFolderWasRenamedIsNotSwept() {
+	private := s.copied("private")
+	s.Require().NoError(os.Mkdir(private, 0o700))
+	reg, err := registry.Open(s.T().Context(), filepath.Join(private, "database"))
+	s.Require().NoError(err)
+	fill(s.T(), reg)
+	s.Require().NoError(reg.Close())
+	renamed := s.copied(".stateregistry-backup-" + rand.Text())
+	s.Require().NoError(os.Rename(private, renamed))
+	s.Require().NoError(s.reg.Backup(s.T().Context(), s.copied("copy.db")))
+	reg, err = registry.Open(s.T().Context(), filepath.Join(renamed, "database"), registry.WithMustExist())
+	s.Require().NoError(err)
+	requireFilled(s.T(), reg)
+	s.Require().NoError(reg.Close())
 }
 
 // workspace is the name of a private folder of a backup, "" if there is none.

@@ -18,13 +18,23 @@ type Workspace struct {
 	root   *os.Root
 	locked *os.File // its descriptor, which holds the lock
 	name   string
+	file   string // the name of the only file in it
 }
 
-// The names in the folder that workspaces are in, and of the only file in one.
-const (
-	workPrefix = ".stateregistry-"
-	workFile   = "database"
-)
+// workPrefix begins the name of each workspace.
+const workPrefix = ".stateregistry-"
+
+// workFile returns the name of the only file in a workspace. It ends as the workspace's own name does, in text that is random.
+// In a folder without the sticky bit others can rename somebody's private folder to the name of a workspace. They cannot
+// rename what is in it, so a sweep can tell that it is not one. It returns "" for a name that no workspace has.
+func workFile(workspace string) string {
+	const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" // rand.Text writes it, and 26 characters at least
+	text := workspace[strings.LastIndex(workspace, "-")+1:]
+	if !strings.HasPrefix(workspace, workPrefix) || len(text) < 26 || strings.Trim(text, base32) != "" {
+		return ""
+	}
+	return "database-" + text
+}
 
 var errLocked = errors.New("the workspace is in use")
 
@@ -43,6 +53,7 @@ func NewWorkspace(dir, purpose string) (_ *Workspace, err error) {
 	const tries = 10 // another process that sweeps may take a folder for a leftover before it is locked
 	for range tries {
 		w := &Workspace{parent: parent, name: workPrefix + purpose + "-" + rand.Text()}
+		w.file = workFile(w.name)
 		if err = w.make(); err == nil {
 			return w, nil
 		}
@@ -128,11 +139,11 @@ func isOwn(parent *os.Root, name string, dir *os.File) (bool, error) {
 }
 
 // Path returns the path of the file in the workspace.
-func (w *Workspace) Path() string { return filepath.Join(w.parent.Name(), w.name, workFile) }
+func (w *Workspace) Path() string { return filepath.Join(w.parent.Name(), w.name, w.file) }
 
 // Create makes the file, empty and readable by its owner only.
 func (w *Workspace) Create() (*os.File, error) {
-	f, err := w.root.OpenFile(workFile, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := w.root.OpenFile(w.file, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -168,11 +179,11 @@ func (w *Workspace) PublishAtOnce(made os.FileInfo, name string) (*File, error) 
 
 func (w *Workspace) publish(made os.FileInfo, name string, rename renaming) (*File, error) {
 	file := newFile(made)
-	if info, err := w.root.Lstat(workFile); err != nil || !os.SameFile(made, info) {
+	if info, err := w.root.Lstat(w.file); err != nil || !os.SameFile(made, info) {
 		return nil, fmt.Errorf("%w: %s", ErrReplaced, w.Path())
 	}
 	path := filepath.Join(w.parent.Name(), name)
-	if err := rename(w.root, workFile, w.parent, name); err != nil {
+	if err := rename(w.root, w.file, w.parent, name); err != nil {
 		return nil, &fs.PathError{Op: "create", Path: path, Err: err}
 	}
 	return file, file.At(path)
@@ -180,7 +191,7 @@ func (w *Workspace) publish(made os.FileInfo, name string, rename renaming) (*Fi
 
 // Remove removes the workspace and what is in it.
 func (w *Workspace) Remove() error {
-	err := errors.Join(empty(w.root, w.locked), w.locked.Close(), w.root.Close()) // Windows removes no folder that is open
+	err := errors.Join(empty(w.root, w.locked, w.file), w.locked.Close(), w.root.Close()) // Windows removes no folder that is open
 	if err == nil {
 		if err = w.parent.Remove(w.name); errors.Is(err, fs.ErrNotExist) {
 			err = nil // swept, since it is not locked any more
@@ -190,7 +201,8 @@ func (w *Workspace) Remove() error {
 }
 
 // sweep removes the workspaces that processes left which were killed. It touches nothing else: what is locked has a maker
-// that lives, and what is not exactly such a folder of this user's is not ours. Errors are nobody's here: it stays.
+// that lives, and what is not exactly such a folder of this user's is not ours, nor what holds anything that is not named
+// after it. Errors are nobody's here: it stays.
 func sweep(parent *os.Root) {
 	dir, err := parent.Open(".")
 	if err != nil {
@@ -199,13 +211,13 @@ func sweep(parent *os.Root) {
 	entries, _ := dir.ReadDir(-1)
 	_ = dir.Close()
 	for _, entry := range entries {
-		if entry.IsDir() && strings.HasPrefix(entry.Name(), workPrefix) {
-			sweepOne(parent, entry.Name())
+		if file := workFile(entry.Name()); entry.IsDir() && file != "" {
+			sweepOne(parent, entry.Name(), file)
 		}
 	}
 }
 
-func sweepOne(parent *os.Root, name string) {
+func sweepOne(parent *os.Root, name, file string) {
 	root, dir, err := openWorkspace(parent, name)
 	if err != nil {
 		return
@@ -218,13 +230,13 @@ func sweepOne(parent *os.Root, name string) {
 	if lock(dir) != nil {
 		return
 	}
-	if empty(root, dir) == nil {
+	if empty(root, dir, file) == nil {
 		_ = parent.Remove(name)
 	}
 }
 
-// empty removes the files of a workspace, if there is nothing else in it.
-func empty(root *os.Root, dir *os.File) error {
+// empty removes the file of a workspace and its journals, if there is nothing else in it.
+func empty(root *os.Root, dir *os.File, file string) error {
 	if _, err := dir.Seek(0, 0); err != nil {
 		return err
 	}
@@ -233,7 +245,7 @@ func empty(root *os.Root, dir *os.File) error {
 		return err
 	}
 	for _, entry := range entries {
-		suffix, ours := strings.CutPrefix(entry.Name(), workFile)
+		suffix, ours := strings.CutPrefix(entry.Name(), file)
 		if !ours || suffix != "" && !slices.Contains(suffixes, suffix) || !entry.Type().IsRegular() {
 			return fmt.Errorf("%s is not this program's: %w", filepath.Join(root.Name(), entry.Name()), fs.ErrExist)
 		}

@@ -1,10 +1,13 @@
 package dbfile
 
 import (
+	"crypto/rand"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,36 +82,98 @@ func TestAWorkspaceWithStrangersFilesStays(t *testing.T) {
 	require.FileExists(t, filepath.Join(filepath.Dir(work.Path()), "notes"))
 }
 
+// leftover makes a folder with the name of a workspace, and returns its path and that of the file in it, which is not made.
+func leftover(t *testing.T, dir, purpose string, mode os.FileMode) (folder, file string) {
+	t.Helper()
+	name := workPrefix + purpose + "-" + rand.Text()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, name), mode))
+	return filepath.Join(dir, name), filepath.Join(dir, name, workFile(name))
+}
+
 // Only what is exactly a workspace of this user's, and has no maker, is swept.
 func TestASweepTouchesNothingElse(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
-	put(t, filepath.Join(dir, workPrefix+"file"), "precious")
-	put(t, filepath.Join(elsewhere, workFile), "precious")
-	if err := os.Symlink(elsewhere, filepath.Join(dir, workPrefix+"link")); err != nil {
+	name := workPrefix + "link-" + rand.Text()
+	if err := os.Symlink(elsewhere, filepath.Join(dir, name)); err != nil {
 		t.Skipf("no symlinks here: %v", err)
 	}
-	mine := func(name string, mode os.FileMode) string {
-		require.NoError(t, os.Mkdir(filepath.Join(dir, name), mode))
-		return filepath.Join(dir, name)
+	precious := []string{filepath.Join(elsewhere, workFile(name)), filepath.Join(dir, workPrefix+"file-"+rand.Text())}
+	in := func(name, file string) string {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
+		return filepath.Join(dir, name, file)
 	}
-	put(t, filepath.Join(mine("other-folder", 0o700), workFile), "precious")
-	put(t, filepath.Join(mine(workPrefix+"public", 0o755), workFile), "precious")
-	require.NoError(t, os.Symlink(filepath.Join(elsewhere, workFile), filepath.Join(mine(workPrefix+"linked", 0o700), workFile)))
-	require.NoError(t, os.Mkdir(filepath.Join(mine(workPrefix+"nested", 0o700), workFile), 0o700))
+	text := rand.Text()
+	precious = append(precious,
+		in("other-"+text, "database-"+text),
+		in(workPrefix+"test", "database-test"), // no random text
+		in(workPrefix+"test-notes", "database-notes"),
+		in(workPrefix+"test-"+strings.ToLower(text), "database-"+strings.ToLower(text)))
+	if runtime.GOOS != "windows" { // which has no such permissions
+		_, public := leftover(t, dir, "public", 0o755)
+		precious = append(precious, public)
+	}
+	for _, path := range precious {
+		put(t, path, "precious")
+	}
+	_, linked := leftover(t, dir, "linked", 0o700)
+	require.NoError(t, os.Symlink(precious[0], linked))
+	_, nested := leftover(t, dir, "nested", 0o700)
+	require.NoError(t, os.Mkdir(nested, 0o700))
+	precious = append(precious, linked)
 	before := entries(t, dir)
 
 	work, err := NewWorkspace(dir, "test")
 	require.NoError(t, err)
 	require.NoError(t, work.Remove())
 	require.Equal(t, before, entries(t, dir))
-	for _, path := range []string{
-		filepath.Join(dir, workPrefix+"file"), filepath.Join(elsewhere, workFile), filepath.Join(dir, "other-folder", workFile),
-		filepath.Join(dir, workPrefix+"public", workFile), filepath.Join(dir, workPrefix+"linked", workFile),
-	} {
+	for _, path := range precious {
 		content, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.Equal(t, "precious", string(content), path)
 	}
+}
+
+// In a folder without the sticky bit others can give a private folder of this user's any name, and nothing to what is in it.
+func TestAFolderThatWasRenamedToALeftoverIsNotSwept(t *testing.T) {
+	another := workFile(workPrefix + "backup-" + rand.Text())
+	for _, file := range []string{"database", "database-wal", "state.db", another, another + "-journal"} {
+		for _, name := range []string{"AAAA", "database", rand.Text()} {
+			dir := t.TempDir()
+			renamed := filepath.Join(dir, workPrefix+"backup-"+name)
+			require.NoError(t, os.Mkdir(renamed, 0o700))
+			put(t, filepath.Join(renamed, file), "precious")
+			work, err := NewWorkspace(dir, "backup")
+			require.NoError(t, err)
+			require.NoError(t, work.Remove())
+			require.FileExists(t, filepath.Join(renamed, file))
+		}
+	}
+}
+
+// What a killed maker left at any point of its work goes.
+func TestALeftoverIsSweptWhateverIsInIt(t *testing.T) {
+	for _, present := range [][]string{nil, {""}, {"", "-journal"}, {"", "-wal", "-shm"}, {"-journal"}} {
+		dir := t.TempDir()
+		_, file := leftover(t, dir, "backup", 0o700)
+		for _, suffix := range present {
+			put(t, file+suffix, "unfinished")
+		}
+		work, err := NewWorkspace(dir, "test")
+		require.NoError(t, err)
+		require.NoError(t, work.Remove())
+		if canLock(t, dir) {
+			require.Empty(t, entries(t, dir), present)
+		}
+	}
+}
+
+// canLock reports whether a folder's lock tells here that the maker of a workspace lives.
+func canLock(t *testing.T, dir string) bool {
+	t.Helper()
+	f, err := os.Open(dir)
+	require.NoError(t, err)
+	defer f.Close()
+	return lock(f) == nil
 }
 
 func TestAWorkspaceNeedsItsFolder(t *testing.T) {
