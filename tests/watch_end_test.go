@@ -236,7 +236,7 @@ func (s *watchEndSuite) TestNothingIsLeftWhenTheLastOneLeaves() {
 	s.Require().LessOrEqual(after, before+2*4*runtime.GOMAXPROCS(0))
 	unused := s.reg.Watch(s.T().Context(), registry.FromNow)
 	s.Require().Zero(following(), "a watch without a loop holds nothing")
-	s.Require().Equal(after, s.openFiles())
+	s.Require().LessOrEqual(s.openFiles(), after) // a connection that nobody waited for any more may have been closed since
 	_ = unused
 }
 
