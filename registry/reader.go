@@ -59,7 +59,7 @@ type Reader interface {
 // Writes return the revision that they got. Beside a Reader's errors they give ErrReadOnly, ErrBusy, ErrCommitUnknown,
 // and ErrConflict where a [WriteOption] was not met; the [Error] then holds the row's current revision. ErrCorrupt
 // says that another program changed the registry's own schema since it was opened, a trigger more for example, which could let the
-// write come to nothing. Writes to the config of an encrypted registry
+// write come to nothing; ErrNewerSchema that a newer version of this module migrated it. Writes to the config of an encrypted registry
 // give ErrEncrypted, ErrNotEncrypted and ErrWrongKey as reads do. Except for ErrCommitUnknown, a write that returned an error
 // changed nothing.
 type Writer interface {

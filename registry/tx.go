@@ -136,13 +136,13 @@ func checkSchema(ctx context.Context, stx *sqlite.Tx) error {
 	return nil
 }
 
-// guard returns ErrCorrupt if another program changed the registry's own schema since the last transaction that wrote. With a trigger
-// more, or a guard less, a write that is acknowledged could come to nothing.
+// guard returns ErrCorrupt if another program changed the registry's own schema since the last transaction that wrote: with a trigger
+// more, or a guard less, a write that is acknowledged could come to nothing. It returns ErrNewerSchema if that program is a newer one.
 func (r *Registry) guard(stx *sqlite.Tx) error {
 	return stx.CheckSchema(func(conn *sql.Conn) error {
-		problems, err := migrate.Guards(background, conn)
-		if err == nil && len(problems) > 0 {
-			err = fmt.Errorf("%w: %s", ErrCorrupt, strings.Join(problems, ", "))
+		status, err := migrate.Inspect(background, conn, nil)
+		if err == nil && (status.New || len(status.Pending) > 0) {
+			err = fmt.Errorf("%w: its schema became an older one", ErrCorrupt)
 		}
 		return err
 	})

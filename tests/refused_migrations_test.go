@@ -26,6 +26,27 @@ func (s *refusalSuite) TestNewerSchemas() {
 	}
 }
 
+// A registry that is open while a newer program migrates it writes nothing more, and is not called damaged. One that another
+// subsystem's migrations come to goes on.
+func (s *refusalSuite) TestAnOpenRegistryThatIsMigratedByOthers() {
+	path := s.create("x.db")
+	reg, err := s.tryOpen(path)
+	s.Require().NoError(err)
+	other, err := s.tryOpen(path, registry.WithMigrations("notes", notesV1))
+	s.Require().NoError(err)
+	s.Require().NoError(other.Close())
+	_, err = reg.SetConfig(s.T().Context(), "api/endpoint", 0)
+	s.Require().NoError(err)
+	sqliteExec(s.T(), path, "ALTER TABLE registry ADD COLUMN owner TEXT", fmt.Sprintf(
+		"INSERT INTO migrations VALUES ('core', %d, 'later', 'abc', '2026-01-01T00:00:00+00:00')", coreMigrations(s.T())+1))
+	_, err = reg.SetConfig(s.T().Context(), "api/endpoint", 1)
+	s.Require().ErrorIs(err, registry.ErrNewerSchema)
+	value, err := registry.Get[int](s.T().Context(), reg, "api/endpoint")
+	s.Require().NoError(err)
+	s.Require().Zero(value)
+	s.Require().NoError(reg.Close())
+}
+
 func (s *refusalSuite) TestMigrationsThatChanged() {
 	both := files{"00002_a.sql": "CREATE TABLE notes_a (id)", "00004_b.sql": "CREATE TABLE notes_b (id)"}
 	whole := s.create("whole.db", registry.WithMigrations("notes", both.fs()))
