@@ -14,7 +14,9 @@ SELECT CAST(coalesce(type, '') AS TEXT) AS kind,
        CAST(coalesce(sqlite_schema.name, '') AS TEXT) AS object_name,
        CAST(coalesce(tbl_name, '') AS TEXT) AS table_name,
        CAST(coalesce(rootpage, 0) AS INTEGER) AS root,
-       CAST(coalesce(sql, '') AS TEXT) AS definition
+       CAST(coalesce(sql, '') AS TEXT) AS definition,
+       CAST(typeof(type) || ' ' || typeof(sqlite_schema.name) || ' ' || typeof(tbl_name) || ' ' || typeof(rootpage) || ' '
+            || typeof(sql) AS TEXT) AS types
 FROM sqlite_schema
 ORDER BY type, sqlite_schema.name
 `
@@ -25,6 +27,7 @@ type ListCatalogRow struct {
 	TableName  string
 	Root       int64
 	Definition string
+	Types      string
 }
 
 // Everything that the file's schema holds, SQLite's own objects too, as the look before opening reads it. An automatic index has no
@@ -44,6 +47,7 @@ func (q *Queries) ListCatalog(ctx context.Context, db DBTX) ([]ListCatalogRow, e
 			&i.TableName,
 			&i.Root,
 			&i.Definition,
+			&i.Types,
 		); err != nil {
 			return nil, err
 		}

@@ -66,3 +66,25 @@ func (q *Queries) ListSampleTables(ctx context.Context, db DBTX) ([]string, erro
 	}
 	return items, nil
 }
+
+const measureStatistics = `-- name: MeasureStatistics :one
+SELECT count(*) AS entries, CAST(coalesce(max(row_size), 0) AS INTEGER) AS largest
+FROM (
+    SELECT coalesce(octet_length(tbl), 0) + coalesce(octet_length(idx), 0) + coalesce(octet_length(stat), 0) AS row_size
+    FROM sqlite_stat1
+    LIMIT ?1
+)
+`
+
+type MeasureStatisticsRow struct {
+	Entries int64
+	Largest int64
+}
+
+// How much the statistics hold that SQLite reads with each schema, of the first max_rows rows. Any text may be in them.
+func (q *Queries) MeasureStatistics(ctx context.Context, db DBTX, maxRows int64) (MeasureStatisticsRow, error) {
+	row := db.QueryRowContext(ctx, measureStatistics, maxRows)
+	var i MeasureStatisticsRow
+	err := row.Scan(&i.Entries, &i.Largest)
+	return i, err
+}

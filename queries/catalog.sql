@@ -17,6 +17,8 @@ SELECT CAST(coalesce(type, '') AS TEXT) AS kind,
        CAST(coalesce(sqlite_schema.name, '') AS TEXT) AS object_name,
        CAST(coalesce(tbl_name, '') AS TEXT) AS table_name,
        CAST(coalesce(rootpage, 0) AS INTEGER) AS root,
-       CAST(coalesce(sql, '') AS TEXT) AS definition
+       CAST(coalesce(sql, '') AS TEXT) AS definition,
+       CAST(typeof(type) || ' ' || typeof(sqlite_schema.name) || ' ' || typeof(tbl_name) || ' ' || typeof(rootpage) || ' '
+            || typeof(sql) AS TEXT) AS types
 FROM sqlite_schema
 ORDER BY type, sqlite_schema.name;

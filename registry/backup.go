@@ -16,6 +16,8 @@ import (
 //   - fs.ErrExist: there is a file or a symlink of that name, or a journal of an earlier database. Nothing is overwritten.
 //   - fs.ErrNotExist: the folder is missing.
 //   - ErrInvalid: no file can have that path.
+//   - ErrCorrupt: another program tampered with the registry's schema since it was opened. ErrNewerSchema: a newer version of this
+//     module migrated it.
 //   - ErrReplaced: somebody moved the copy, or the registry's own file, meanwhile.
 //
 // To restore a copy, let every process close the registry, remove FILE-wal and FILE-shm if they are there (what a crash
@@ -32,5 +34,23 @@ func (r *Registry) backup(ctx context.Context, path string) error {
 	if path == InMemory {
 		return invalid("no file can be made at %q", path)
 	}
-	return ended(ctx, sqlite.Backup(ctx, r.readers.Pool(), r.wait.Start(), path))
+	wait := r.wait.Start()
+	if err := r.inspectSnapshot(ctx, wait); err != nil {
+		return err
+	}
+	return ended(ctx, sqlite.Backup(ctx, r.readers.Pool(), wait, path))
+}
+
+// inspectSnapshot returns an error for a registry whose schema was tampered with since it was opened: a copy of it would not open.
+func (r *Registry) inspectSnapshot(ctx context.Context, wait sqlite.Wait) error {
+	if r.location.IsMemory() { // where no other program gets at it, and a snapshot holds writers back
+		return nil
+	}
+	tx, err := r.readers.BeginRead(ctx, wait)
+	if err != nil {
+		return err
+	}
+	defer tx.Release()
+	defer tx.Rollback()
+	return inspectOpen(tx.Conn())
 }

@@ -26,7 +26,7 @@ const compactTurn = 300 * time.Millisecond
 // same folder. Readers go on, of this process and of others; writers wait for their turn.
 //
 // It returns ErrBusy if other processes that write, or a View that does not end, hold it off for WithLockTimeout, in the
-// second case with a report that says how far it came; ErrReadOnly; ErrClosed. If ctx ends, or the disk is full, it stops.
+// second case with a report that says how far it came; ErrReadOnly; ErrClosed; ErrCorrupt and ErrNewerSchema as writes do. If ctx ends, or the disk is full, it stops.
 // Whatever it returns, nothing is lost. In memory it does nothing.
 func (r *Registry) Compact(ctx context.Context) (CompactReport, error) {
 	report, err := r.compact(ctx)
@@ -48,6 +48,11 @@ func (r *Registry) compact(ctx context.Context) (report CompactReport, err error
 	report.Before = before.FileBytes + before.WALBytes
 	report.After = report.Before
 	wait := r.wait.Start()
+	// The rewriting keeps what SQLite takes for tables, so a schema that was tampered with is looked at first.
+	err = r.queue.Exclusive(sqlite.WithWait(ctx, wait), func(*sqlite.Tx) error { return nil })
+	if err != nil {
+		return report, err
+	}
 	var left sqlite.Wait
 	err = r.queue.Alone(sqlite.WithWait(ctx, wait), func(writer *sql.DB) (err error) {
 		left, err = sqlite.Vacuum(ctx, writer, r.location, wait)

@@ -139,13 +139,16 @@ func checkSchema(ctx context.Context, stx *sqlite.Tx) error {
 // guard returns ErrCorrupt if another program changed the registry's own schema since the last transaction that wrote: with a trigger
 // more, or a guard less, a write that is acknowledged could come to nothing. It returns ErrNewerSchema if that program is a newer one.
 func (r *Registry) guard(stx *sqlite.Tx) error {
-	return stx.CheckSchema(func(conn *sql.Conn) error {
-		status, err := migrate.Inspect(background, conn, nil)
-		if err == nil && (status.New || len(status.Pending) > 0) {
-			err = fmt.Errorf("%w: its schema became an older one", ErrCorrupt)
-		}
-		return err
-	})
+	return stx.CheckSchema(func(conn *sql.Conn) error { return inspectOpen(conn) })
+}
+
+// inspectOpen looks again at a registry that is open.
+func inspectOpen(q db.DBTX) error {
+	status, err := migrate.Inspect(background, q, nil)
+	if err == nil && (status.New || len(status.Pending) > 0) {
+		err = fmt.Errorf("%w: its schema became an older one", ErrCorrupt)
+	}
+	return err
 }
 
 // newTx is a Tx on stx. end must be called; it undoes what was not committed.

@@ -276,10 +276,23 @@ func queryCases() map[string]queryCase {
 			require.NoError(t, err)
 			require.Positive(t, rows[0].Root)
 			rows[0].Root = 0
-			require.Equal(t, db.ListCatalogRow{Kind: "index", ObjectName: "an_index", TableName: "config", Definition: index}, rows[0])
+			require.Equal(t, db.ListCatalogRow{Kind: "index", ObjectName: "an_index", TableName: "config", Definition: index,
+				Types: "text text text integer text"}, rows[0])
 			automatic := slices.IndexFunc(rows, func(r db.ListCatalogRow) bool { return r.ObjectName == "sqlite_autoindex_config_1" })
 			require.Positive(t, automatic)
 			require.Empty(t, rows[automatic].Definition)
+			require.Equal(t, "text text text integer null", rows[automatic].Types)
+		},
+		"MeasureStatistics": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			mustExec(t, ctx, tx, "ANALYZE")
+			mustExec(t, ctx, tx, "INSERT INTO sqlite_stat1 VALUES ('a table', NULL, hex(zeroblob(50)))")
+			whole, err := q.MeasureStatistics(ctx, tx, 1000)
+			require.NoError(t, err)
+			require.EqualValues(t, 107, whole.Largest)
+			require.Greater(t, whole.Entries, int64(2))
+			first, err := q.MeasureStatistics(ctx, tx, 2)
+			require.NoError(t, err)
+			require.EqualValues(t, 2, first.Entries)
 		},
 	}
 }

@@ -57,6 +57,13 @@ var strangeSchemas = map[string]string{
 		"name = 'sqlite_stat1', tbl_name = 'sqlite_stat1', sql = 'CREATE TABLE sqlite_stat1 (tbl, idx, stat AS (hex(zeroblob(9))))' WHERE name = 'mine'",
 	"sequences of another kind": "CREATE TABLE mine (name, seq); PRAGMA writable_schema = ON; UPDATE sqlite_schema SET " +
 		"name = 'sqlite_sequence', tbl_name = 'sqlite_sequence', sql = 'CREATE TABLE sqlite_sequence (name UNIQUE, seq)' WHERE name = 'mine'",
+	"a table that is a TABLE":                    "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET type = 'TABLE' WHERE name = 'config'",
+	"a stranger's table that is one":             "CREATE TABLE mine (x); PRAGMA writable_schema = ON; UPDATE sqlite_schema SET type = 'Table' WHERE name = 'mine'",
+	"a guard that is a TRIGGER":                  "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET type = 'TRIGGER' WHERE name = 'config_insert_value'",
+	"a kind that is a blob":                      "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET type = CAST(type AS BLOB) WHERE name = 'changes'",
+	"a root that is text":                        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = CAST(rootpage AS BLOB) WHERE name = 'changes'",
+	"statistics that are blown up":               "ANALYZE; UPDATE sqlite_stat1 SET stat = hex(zeroblob(3000))",
+	"statistics that are no text":                "ANALYZE; UPDATE sqlite_stat1 SET tbl = zeroblob(5000)",
 	"a view of that kind":                        schemaRow("view", "sqlite_mine", "sqlite_mine", "CREATE VIEW sqlite_mine AS SELECT 1"),
 	"what stands in for what lists foreign keys": "CREATE VIRTUAL TABLE pragma_foreign_key_list USING fts3 (a)",
 	"pages of two tables": "CREATE TABLE mine (key, value, updated_at, revision); PRAGMA writable_schema = ON; " +

@@ -2,6 +2,8 @@ package tests
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/oxide-k/stateregistry/registry"
 )
@@ -59,6 +61,60 @@ func transitionOne(ctx context.Context, w registry.Writer, id string) error {
 func deleteOneModule(ctx context.Context, w registry.Writer, id string) error {
 	_, err := w.DeleteModule(ctx, id)
 	return err
+}
+
+// Who can write the file can also set SQLite's count of the schema's changes back, or to 0.
+func (s *triggerSuite) TestATriggerIsNoticedWhateverTheSchemasVersionSays() {
+	if s.mode.memory {
+		s.T().Skip("no stranger gets at it")
+	}
+	const plant = "CREATE TRIGGER stranger BEFORE INSERT ON config BEGIN SELECT RAISE(IGNORE); END"
+	for name, steps := range map[string]func(ctx context.Context, reg *registry.Registry, path, back string){
+		"before the first write": func(_ context.Context, _ *registry.Registry, path, _ string) {
+			sqliteExec(s.T(), path, plant, "PRAGMA schema_version = 0")
+		},
+		"after a write that was refused": func(ctx context.Context, reg *registry.Registry, path, back string) {
+			s.Require().NoError(setOne(ctx, reg, "a"))
+			sqliteExec(s.T(), path, plant)
+			s.Require().ErrorIs(setOne(ctx, reg, "x"), registry.ErrCorrupt)
+			sqliteExec(s.T(), path, back)
+		},
+		"after a transaction that was undone": func(ctx context.Context, reg *registry.Registry, path, back string) {
+			s.Require().NoError(setOne(ctx, reg, "a"))
+			sqliteExec(s.T(), path, plant, back)
+			undone := errors.New("undone")
+			s.Require().ErrorIs(reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
+				_, err := tx.ExecContext(ctx, "CREATE TABLE mine (x)")
+				s.Require().NoError(err)
+				return undone
+			}), undone)
+		},
+	} {
+		s.Run(name, func() {
+			ctx := s.T().Context()
+			reg, path := s.planted()
+			back := "PRAGMA schema_version = " + sqliteRows(s.T(), path, "PRAGMA schema_version")[0][0]
+			steps(ctx, reg, path, strings.ReplaceAll(back, `"`, ""))
+			s.Require().ErrorIs(setOne(ctx, reg, "x"), registry.ErrCorrupt)
+			s.Require().NoError(reg.Close())
+		})
+	}
+}
+
+// What is copied or rewritten is looked at first.
+func (s *triggerSuite) TestASchemaThatWasTamperedWithIsNotRewritten() {
+	if s.mode.memory {
+		s.T().Skip("no stranger gets at it")
+	}
+	reg, path := s.planted()
+	sqliteExec(s.T(), path, "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET type = 'TABLE' WHERE name = 'config'")
+	before := contentOf(s.T(), path)
+	_, err := reg.Compact(s.T().Context())
+	s.Require().ErrorIs(err, registry.ErrCorrupt)
+	s.Require().ErrorIs(reg.Backup(s.T().Context(), path+".backup"), registry.ErrCorrupt)
+	s.Require().NoFileExists(path + ".backup")
+	s.Require().Equal(before, contentOf(s.T(), path))
+	s.Require().NoError(reg.Close())
 }
 
 func (s *triggerSuite) TestAWriteThatATriggerSwallowsIsNotAcknowledged() {

@@ -20,6 +20,7 @@ type catalog struct {
 	triggers map[string]map[string]string // core table -> trigger -> definition
 	others   []string                     // further tables and views
 	roots    map[string]int64             // of the further tables: where they begin in the file
+	sqlites  []string                     // SQLite's own tables
 	strange  []string                     // what no registry holds, in words
 	tooMuch  string                       // why nothing else of it was read, in words
 }
@@ -45,9 +46,9 @@ func readCatalog(ctx context.Context, q db.DBTX, isCore func(name string) bool) 
 	}
 	names, roots := map[[2]string]bool{}, map[int64]bool{schemaRoot: true}
 	for _, row := range rows {
-		kind, name, table := sqltext.Lower(row.Kind), sqltext.Lower(row.ObjectName), sqltext.Lower(row.TableName)
-		if strings.ContainsRune(kind+name+table+row.Definition, 0) {
-			c.isStrange("%s is not named as SQLite names it", sqltext.Quoted(row.ObjectName))
+		kind, name, table := row.Kind, sqltext.Lower(row.ObjectName), sqltext.Lower(row.TableName)
+		if strings.ContainsRune(kind+name+table+row.Definition, 0) || !isAsSQLiteWrites(row) {
+			c.isStrange("%s is not written as SQLite writes it", sqltext.Quoted(row.ObjectName))
 			continue
 		}
 		if names[[2]string{kind, name}] {
@@ -60,12 +61,32 @@ func readCatalog(ctx context.Context, q db.DBTX, isCore func(name string) bool) 
 		roots[row.Root] = true
 		c.add(kind, name, table, row, isCore)
 	}
-	return c, nil
+	if slices.Contains(c.sqlites, "sqlite_stat1") {
+		err = c.measureStatistics(ctx, q)
+	}
+	return c, err
+}
+
+// measureStatistics looks whether the statistics, which every connection reads, are of a size that SQLite writes.
+func (c *catalog) measureStatistics(ctx context.Context, q db.DBTX) error {
+	const maxRows, maxText = 2 * maxObjects, 4 << 10
+	size, err := db.New().MeasureStatistics(ctx, q, maxRows+1)
+	if err == nil && (size.Entries > maxRows || size.Largest > maxText) {
+		c.isStrange("sqlite_stat1 has %d rows, the longest of %d bytes: run ANALYZE, or DROP TABLE sqlite_stat1", size.Entries, size.Largest)
+	}
+	return err
+}
+
+// isAsSQLiteWrites reports whether the columns of a row have the types that SQLite gives them, and its kind is in lowercase. SQLite reads
+// a TABLE like a table, and leaves it out when it copies the database (VACUUM).
+func isAsSQLiteWrites(row db.ListCatalogRow) bool {
+	return slices.Contains([]string{"table", "index", "view", "trigger"}, row.Kind) &&
+		(row.Types == "text text text integer text" || row.Types == "text text text integer null" && row.Kind == "index")
 }
 
 // Limits of a schema.
 const (
-	maxObjects    = 100_000
+	maxObjects    = 20_000
 	maxSchemaSize = 32 << 20 // bytes
 )
 
@@ -96,6 +117,7 @@ func (c *catalog) add(kind, name, table string, row db.ListCatalogRow, isCore fu
 	case kind == "trigger" && isCore(table):
 		put(c.triggers, table, name, row.Definition)
 	case kind == "table" && sqlitesOwn[name] != "" && sqltext.Equal(row.Definition, sqlitesOwn[name]):
+		c.sqlites = append(c.sqlites, name)
 	case kind == "index" && row.Definition == "" && isReserved(name) && !isReserved(table): // an automatic one
 	case isReserved(name), isReserved(table):
 		c.isStrange("%s takes a name that is SQLite's own", sqltext.Quoted(row.ObjectName))
@@ -104,8 +126,6 @@ func (c *catalog) add(kind, name, table string, row db.ListCatalogRow, isCore fu
 	case kind == "table", kind == "view":
 		c.others = append(c.others, name)
 		c.roots[name] = row.Root
-	case kind != "index" && kind != "trigger":
-		c.isStrange("%s is of the unknown kind %s", sqltext.Quoted(row.ObjectName), sqltext.Quoted(row.Kind))
 	}
 }
 

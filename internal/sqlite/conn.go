@@ -18,7 +18,8 @@ type conn struct {
 	noSetting bool        // the text that is compiled sets no pragma
 	unfit     atomic.Bool // it should write and cannot
 	proven    bool        // it can write
-	schema    int64       // the version of the schema that CheckSchema accepted last; 0: none
+	accepted  bool        // CheckSchema accepted the schema of this version
+	schema    int64
 }
 
 // The states of a conn.

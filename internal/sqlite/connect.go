@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"sync"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -17,12 +16,16 @@ type connector struct {
 }
 
 // Connect implements driver.Connector. It returns if the context ends, although SQLite does not: it parses the whole schema when the
-// first statement is compiled, which takes seconds if somebody put 100,000 views there.
+// first statement is compiled, which takes a while if that is large.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if ctx.Done() == nil || c.settings.Location.IsMemory() {
 		return c.open()
 	}
-	return abandonable(ctx, c.settings.Location.path, c.open, func(conn driver.Conn) { _ = conn.Close() })
+	return abandonable(ctx, c.open, func(conn driver.Conn, err error) {
+		if err == nil {
+			_ = conn.Close()
+		}
+	})
 }
 
 // Driver implements driver.Connector.
@@ -55,26 +58,19 @@ func (c *connector) open() (driver.Conn, error) {
 }
 
 // abandonable returns what f does, or the context's error if that ends before. f is left to its goroutine then, and late gets what it
-// returns without an error. There is at most one such goroutine for each path: whoever comes next waits for it, until its context ends.
-func abandonable[T any](ctx context.Context, path string, f func() (T, error), late func(T)) (T, error) {
+// returns.
+func abandonable[T any](ctx context.Context, f func() (T, error), late func(T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
-	leave, err := enterPath(ctx, path)
-	if err != nil {
-		return result{}.value, err
-	}
 	returned := make(chan result)
 	go func() {
-		defer leave()
 		value, err := f()
 		select {
 		case returned <- result{value, err}:
 		case <-ctx.Done():
-			if err == nil {
-				late(value)
-			}
+			late(value, err)
 		}
 	}()
 	select {
@@ -82,28 +78,5 @@ func abandonable[T any](ctx context.Context, path string, f func() (T, error), l
 		return r.value, r.err
 	case <-ctx.Done():
 		return result{}.value, ctx.Err()
-	}
-}
-
-// paths has a token for each path that somebody is connecting to, with a context that may end. It belongs to the process, since the
-// goroutine that it is about outlives the Open that began it.
-var paths sync.Map // string -> chan struct{}
-
-// enterPath waits for the token of a path. leave gives it back.
-func enterPath(ctx context.Context, path string) (leave func(), err error) {
-	for {
-		mine := make(chan struct{})
-		other, taken := paths.LoadOrStore(path, mine)
-		if !taken {
-			return func() {
-				paths.Delete(path)
-				close(mine)
-			}, nil
-		}
-		select {
-		case <-other.(chan struct{}):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -20,7 +21,7 @@ import (
 const (
 	// lookLength is how long a row may be, the text of a definition, and a text that is computed, in bytes. MaxDefinition fits.
 	lookLength = 128 << 10
-	// lookTime is how long reading a schema may take. 100,000 views take seconds; pages that name each other many times take for ever.
+	// lookTime is how long reading a schema may take. 20,000 views take a second; pages that name each other many times take for ever.
 	lookTime = 30 * time.Second
 )
 
@@ -36,7 +37,7 @@ var ErrOversized = errors.New("its schema is too large")
 // Looking is a database that is looked at. Tables are found by their names, since nothing else is there.
 type Looking struct {
 	*sql.Conn
-	timer *time.Timer // gives up
+	accepted func()
 }
 
 // Look opens the file for reading, changing nothing in it, and returns what inspect does, which it calls in a transaction: on one
@@ -60,7 +61,7 @@ func Look[T any](
 	w = w.Start()
 	look := func(mode string) error {
 		return w.Retry(ctx, func() (err error) {
-			found, err = lookOnce(ctx, l, mode, inspect)
+			found, err = lookOnce(ctx, l, w, mode, inspect)
 			return err
 		})
 	}
@@ -71,21 +72,37 @@ func Look[T any](
 	return found, err
 }
 
+// minTurn is how long a look waits for another one of the same path, at least: there may be one at any time, and it takes a moment.
+const minTurn = time.Second
+
 func lookOnce[T any](
-	ctx context.Context, l Location, mode string, inspect func(context.Context, *Looking) (T, error),
-) (T, error) {
+	ctx context.Context, l Location, w Wait, mode string, inspect func(context.Context, *Looking) (T, error),
+) (none T, err error) {
+	turn, cancelTurn := context.WithTimeout(ctx, max(w.Left(), minTurn))
+	leave, err := enterPath(turn, l.path)
+	cancelTurn()
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("another opening of the same file is still reading it: %w", sqlite3.Error{Code: sqlite3.ErrBusy})
+	}
+	if err != nil {
+		return none, err
+	}
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(lookTime, func() { cancel(fmt.Errorf("%w: it took more than %s", ErrUnreadable, lookTime)) })
 	defer timer.Stop()
-	found, err := abandonable(limited, l.path, func() (found T, err error) {
+	found, err := abandonable(limited, func() (found T, err error) {
+		defer leave()
 		err = attached(limited, l, mode, func(c *Looking) error {
-			c.timer = timer
+			c.accepted = func() {
+				timer.Stop()
+				leave()
+			}
 			found, err = inspect(limited, c)
 			return err
 		})
 		return found, err
-	}, func(T) {})
+	}, func(T, error) {})
 	if cause := context.Cause(limited); err != nil && ctx.Err() == nil && cause != nil {
 		err = cause
 	}
@@ -140,7 +157,7 @@ func (c *Looking) QueryRowContext(ctx context.Context, query string, args ...any
 
 // Accept says that the schema is one of a registry's: from now on rows may be of any length, and reading takes as long as it takes.
 func (c *Looking) Accept() error {
-	c.timer.Stop()
+	c.accepted()
 	return c.limit(math.MaxInt32)
 }
 
@@ -185,6 +202,29 @@ func (c *Looking) detach() {
 		_, err := c.ExecContext(context.Background(), "DETACH "+lookedAt)
 		return err
 	})
+}
+
+// paths has a token for each path that somebody looks at. It belongs to the process, since a look that does not end outlives the Open
+// that began it.
+var paths sync.Map // string -> chan struct{}
+
+// enterPath waits for the token of a path. leave gives it back; called again it does nothing.
+func enterPath(ctx context.Context, path string) (leave func(), err error) {
+	for {
+		mine := make(chan struct{})
+		other, taken := paths.LoadOrStore(path, mine)
+		if !taken {
+			return sync.OnceFunc(func() {
+				paths.Delete(path)
+				close(mine)
+			}), nil
+		}
+		select {
+		case <-other.(chan struct{}):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // lookedAt is the name that the file is attached under.

@@ -20,6 +20,8 @@ type Tx struct {
 	raw   *conn
 	wait  Wait
 	books *sql.Tx // nil until SQL was called
+
+	committed bool
 	// schema is SQLite's count of changes of the schema, as it was before the statements of SQL.
 	schema int64
 
@@ -144,13 +146,14 @@ func (tx *Tx) SchemaChanged() (bool, error) {
 // changed it since. It is for the beginning of a transaction that writes.
 func (tx *Tx) CheckSchema(look func(*sql.Conn) error) error {
 	version, err := tx.schemaVersion()
-	if err != nil || version == tx.raw.schema {
+	if err != nil || tx.raw.accepted && version == tx.raw.schema {
 		return err
 	}
+	tx.raw.accepted = false
 	if err := look(tx.conn); err != nil {
 		return err
 	}
-	tx.raw.schema = version
+	tx.raw.accepted, tx.raw.schema = true, version
 	return nil
 }
 
@@ -190,6 +193,7 @@ func (tx *Tx) Commit(ctx context.Context) error {
 		return err
 	})
 	if err == nil {
+		tx.committed = true
 		return nil
 	}
 	tx.Rollback()
@@ -202,6 +206,9 @@ func (tx *Tx) Commit(ctx context.Context) error {
 // Rollback undoes the transaction, if there still is one. Release must follow.
 func (tx *Tx) Rollback() {
 	tx.settle()
+	if tx.books != nil && !tx.committed { // a caller's statement may have changed the schema, which SQLite reads anew then
+		tx.raw.accepted = false
+	}
 	if tx.raw.AutoCommit() {
 		return
 	}
