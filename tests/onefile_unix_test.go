@@ -171,6 +171,51 @@ func (s *oneFileSuite) TestAWALOfAStrangerIsRefused() {
 	}
 }
 
+// What a stranger puts there while the registry is open reaches no connection that is opened later.
+func (s *oneFileSuite) TestAWALOfAStrangerThatComesLaterIsRefused() {
+	if os.Geteuid() != 0 {
+		s.T().Skip("only root can give a file away")
+	}
+	const mallory = 4002
+	for _, suffix := range []string{"-journal", "-wal", "-shm"} {
+		s.Run(suffix, func() {
+			path := s.create("x.db")
+			reg := s.open(path)
+			own, kept := path+suffix, s.file("kept")
+			_, err := os.Lstat(own)
+			moved := err == nil
+			if moved { // in a folder without the sticky bit anybody can
+				s.Require().NoError(os.Rename(own, kept))
+			}
+			s.Require().NoError(os.WriteFile(own, []byte("planted"), 0o666))
+			s.Require().NoError(os.Chown(own, mallory, -1))
+			// Reading the file here would drop the registry's locks on it.
+			long := time.Unix(1, 0)
+			s.Require().NoError(os.Chtimes(path, long, long))
+
+			refused := func(err error) {
+				s.Require().ErrorIs(err, registry.ErrInvalid)
+				s.Require().ErrorContains(err, "x.db"+suffix)
+			}
+			s.holdViews(reg, 2, refused)
+			var n int
+			refused(reg.ReadDB().QueryRowContext(s.T().Context(), "SELECT count(*) FROM config").Scan(&n))
+			info, err := os.Lstat(path)
+			s.Require().NoError(err)
+			s.Require().Equal(long, info.ModTime(), "nothing wrote to the file")
+			planted, err := os.ReadFile(own)
+			s.Require().NoError(err)
+			s.Require().Equal("planted", string(planted))
+
+			s.Require().NoError(os.Remove(own))
+			if moved {
+				s.Require().NoError(os.Rename(kept, own))
+			}
+			requireFilled(s.T(), reg)
+		})
+	}
+}
+
 // What a crash of root's left can be gone on with by the file's owner, and by root.
 func (s *oneFileSuite) TestAWALOfRootsIsTaken() {
 	if os.Geteuid() != 0 {

@@ -68,29 +68,28 @@ func checkNames(path string, file *File) error {
 // checkBeside returns the sizes of the files beside a database, and ErrUnfit if one of them cannot be its own.
 func checkBeside(path string, file *File) (sizes map[string]int64, err error) {
 	sizes = map[string]int64{}
-	for _, suffix := range suffixes {
-		name := path + suffix
-		info, err := lstatJournal(name)
-		if err != nil {
-			return nil, err
-		}
-		if info == nil {
-			continue
-		}
+	err = eachJournal(path, func(suffix, name string, info os.FileInfo) error {
 		sizes[suffix] = info.Size()
-		if err := checkOwner(name, info, file); err != nil {
-			return nil, err
-		}
-		if err := checkPlayback(suffix, name, info); err != nil {
-			return nil, err
-		}
-	}
-	return sizes, nil
+		return checkOwner(name, info, file)
+	})
+	return sizes, err
 }
 
-// CheckJournals returns ErrUnfit if something beside a database is no file, or a journal that leads SQLite to another file.
-// Opening a FIFO would wait for ever.
-func CheckJournals(path string) error {
+// CheckJournals returns ErrUnfit if something beside a database is no file, or a journal that leads SQLite to another file, or
+// one that somebody put there who may not write the database. Opening a FIFO would wait for ever, and a stranger's journal
+// would be played into the database. Owners are not looked at if file, which is the database, is nil: it is being made.
+func CheckJournals(path string, file *File) error {
+	return eachJournal(path, func(_, name string, info os.FileInfo) error {
+		if file == nil {
+			return nil
+		}
+		return checkOwner(name, info, file)
+	})
+}
+
+// eachJournal calls check for each file that lies beside a database, before it is opened. It returns check's error, and
+// ErrUnfit for what is no file, or leads SQLite to another one.
+func eachJournal(path string, check func(suffix, name string, info os.FileInfo) error) error {
 	for _, suffix := range suffixes {
 		name := path + suffix
 		info, err := lstatJournal(name)
@@ -99,6 +98,9 @@ func CheckJournals(path string) error {
 		}
 		if info == nil {
 			continue
+		}
+		if err := check(suffix, name, info); err != nil {
+			return err
 		}
 		if err := checkPlayback(suffix, name, info); err != nil {
 			return err

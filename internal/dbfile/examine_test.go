@@ -70,7 +70,7 @@ func TestAFolderBesideTheFileIsUnfit(t *testing.T) {
 		require.NoError(t, os.Mkdir(path+suffix, 0o700))
 		_, err := Examine(path)
 		require.ErrorIs(t, err, ErrUnfit, suffix)
-		require.ErrorIs(t, CheckJournals(path), ErrUnfit, suffix)
+		require.ErrorIs(t, CheckJournals(path, nil), ErrUnfit, suffix)
 		require.ErrorContains(t, err, "x.db"+suffix)
 	}
 }

@@ -89,7 +89,53 @@ func TestAJournalOfAStrangerIsUnfit(t *testing.T) {
 				}
 				_, err := Examine(path)
 				require.ErrorIs(t, err, c.want)
+				file, err := find(path)
+				require.NoError(t, err)
+				if file == nil { // it is being made
+					require.NoError(t, CheckJournals(path, nil))
+					return
+				}
+				require.ErrorIs(t, CheckJournals(path, file), c.want)
 			})
 		}
+	}
+}
+
+// What a stranger puts there after Examine is measured by the owner and the permissions that the file has then.
+func TestAJournalOfAStrangerThatComesLaterIsUnfit(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	const alice, bob, mallory = 4001, 4002, 4003
+	for _, suffix := range suffixes {
+		t.Run(suffix, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "x.db")
+			put(t, path, "x")
+			require.NoError(t, os.Chown(path, alice, -1))
+			file, err := Examine(path)
+			require.NoError(t, err)
+			check := func() error {
+				now, err := file.Now(path)
+				require.NoError(t, err)
+				return CheckJournals(path, now)
+			}
+			require.NoError(t, check(), "nothing is there")
+			put(t, path+suffix, "")
+			require.NoError(t, check(), "root's")
+			require.NoError(t, os.Chown(path+suffix, alice, -1))
+			require.NoError(t, check(), "the owner's")
+			require.NoError(t, os.Link(path+suffix, path+".other"))
+			require.ErrorIs(t, check(), ErrUnfit, "with a second name")
+			require.NoError(t, os.Remove(path+".other"))
+			require.NoError(t, os.Chown(path+suffix, mallory, -1))
+			require.ErrorIs(t, check(), ErrUnfit, "a stranger's")
+			require.NoError(t, os.Chmod(path, 0o660))
+			require.NoError(t, check(), "a group may write the file by now")
+			require.NoError(t, os.Chmod(path, 0o600))
+			require.NoError(t, os.Chown(path+suffix, bob, -1))
+			require.ErrorIs(t, check(), ErrUnfit)
+			require.NoError(t, os.Chown(path, bob, -1))
+			require.NoError(t, check(), "the file is another's by now")
+		})
 	}
 }

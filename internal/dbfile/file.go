@@ -35,12 +35,18 @@ func find(path string) (*File, error) {
 // At returns ErrReplaced unless f is the file at the path. It follows no symlink there, since the journals of a file lie
 // beside the name by which it was opened.
 func (f *File) At(path string) error {
+	_, err := f.Now(path)
+	return err
+}
+
+// Now returns f with the owner and the permissions that it has by now. It returns ErrReplaced as At does.
+func (f *File) Now(path string) (*File, error) {
 	info, err := os.Lstat(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	if err != nil || !os.SameFile(f.info, info) {
-		return fmt.Errorf("%w: %s", ErrReplaced, path)
+		return nil, fmt.Errorf("%w: %s", ErrReplaced, path)
 	}
-	return nil
+	return &File{info}, nil
 }

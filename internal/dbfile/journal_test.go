@@ -30,7 +30,7 @@ func TestAHotJournalThatNamesAnotherIsUnfit(t *testing.T) {
 			put(t, path+c.suffix, c.content)
 			_, err := Examine(path)
 			require.ErrorIs(t, err, c.want)
-			require.ErrorIs(t, CheckJournals(path), c.want)
+			require.ErrorIs(t, CheckJournals(path, nil), c.want)
 			if c.want != nil {
 				require.ErrorContains(t, err, "x.db-journal names another journal")
 			}

@@ -38,20 +38,23 @@ func (l Location) pinned() *dbfile.File {
 	return l.pin.file.Load()
 }
 
-// check returns dbfile.ErrReplaced if the path does not lead to the pinned file any more.
+// check returns dbfile.ErrReplaced if the path does not lead to the pinned file any more, and dbfile.ErrUnfit if what lies
+// beside it by now cannot be its journal, or is a stranger's.
 func (l Location) check() error {
 	if l.IsMemory() {
 		return nil
 	}
-	if file := l.pinned(); file != nil {
-		if err := file.At(l.path); err != nil {
+	file := l.pinned()
+	if file != nil {
+		var err error
+		if file, err = file.Now(l.path); err != nil {
 			return err
 		}
 	}
-	return dbfile.CheckJournals(l.path)
+	return dbfile.CheckJournals(l.path, file)
 }
 
-// join opens a connection and makes sure that it is on the pinned file.
+// join opens a connection and makes sure that it is on the pinned file, with no journal of a stranger's.
 func (l Location) join(open func() (*sqlite3.SQLiteConn, error)) (*sqlite3.SQLiteConn, error) {
 	if err := l.check(); err != nil {
 		return nil, err
@@ -66,7 +69,8 @@ func (l Location) join(open func() (*sqlite3.SQLiteConn, error)) (*sqlite3.SQLit
 	return conn, nil
 }
 
-// confirm returns dbfile.ErrReplaced if what a connection has just opened under a name is not the pinned file.
+// confirm returns dbfile.ErrReplaced if what a connection has just opened under a name is not the pinned file, and
+// dbfile.ErrUnfit as check does.
 func (l Location) confirm(conn *sqlite3.SQLiteConn, name string) error {
 	if err := l.check(); err != nil {
 		return err
