@@ -18,7 +18,7 @@ type VerifyReport struct {
 	Modules  int64 // rows that were looked at
 	Config   int64
 	Changes  int64
-	Problems []Problem
+	Problems []Problem // the first 1,000; if there are others, one more at the end says how many
 }
 
 // Problem is one finding of Verify.
@@ -54,7 +54,10 @@ func (r *Registry) Verify(ctx context.Context) (VerifyReport, error) {
 		return nil
 	}))
 	if err == nil && len(v.report.Problems) > 0 {
-		err = fmt.Errorf("%w: %d problems, the first: %s", ErrCorrupt, len(v.report.Problems), v.report.Problems[0])
+		err = fmt.Errorf("%w: %d problems, the first: %s", ErrCorrupt, len(v.report.Problems)+v.others, v.report.Problems[0])
+	}
+	if v.others > 0 {
+		v.report.Problems = append(v.report.Problems, Problem{Subject: "database", Text: fmt.Sprintf("and %d more", v.others)})
 	}
 	return v.report, failed("verify", "", ended(ctx, err))
 }
@@ -69,31 +72,34 @@ func (p Problem) String() string {
 
 type verification struct {
 	report VerifyReport
+	others int // problems that are only counted
 }
 
 func (v *verification) found(subject, key, text string) {
-	const longest = 4 << 10 // names in the file may be of any length
+	const (
+		most    = 1000    // a file may hold millions
+		longest = 4 << 10 // names in the file may be of any length
+	)
+	if len(v.report.Problems) >= most {
+		v.others++
+		return
+	}
 	v.report.Problems = append(v.report.Problems, Problem{Subject: subject, Key: key, Text: sqltext.Printable(text, longest)})
 }
 
 func (v *verification) integrity(ctx context.Context, q *Tx) error {
-	lines, err := pragmaRows(ctx, q, "PRAGMA integrity_check")
-	if err != nil {
-		return err
-	}
-	for _, line := range lines {
+	err := eachPragmaRow(ctx, q, "PRAGMA integrity_check", func(line []sql.NullString) {
 		if text := line[0].String; text != "ok" {
 			v.found("database", "", "integrity: "+text)
 		}
-	}
-	if lines, err = pragmaRows(ctx, q, "PRAGMA foreign_key_check"); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	for _, line := range lines {
+	return eachPragmaRow(ctx, q, "PRAGMA foreign_key_check", func(line []sql.NullString) {
 		v.found("database", "", fmt.Sprintf("table %s, row %s: refers to a missing row of %s",
 			sqltext.Quoted(line[0].String), line[1].String, sqltext.Quoted(line[2].String)))
-	}
-	return nil
+	})
 }
 
 func (v *verification) guards(ctx context.Context, q *Tx) error {
@@ -244,27 +250,27 @@ func (v *verification) misnumbered(subject string, keys []string) {
 	}
 }
 
-// pragmaRows reads all rows of a pragma as text.
-func pragmaRows(ctx context.Context, q db.DBTX, pragma string) (lines [][]sql.NullString, err error) {
+// eachPragmaRow calls f with each row of a pragma, as text. The row is f's until it returns.
+func eachPragmaRow(ctx context.Context, q db.DBTX, pragma string, f func(line []sql.NullString)) error {
 	rows, err := q.QueryContext(ctx, pragma)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
 	columns, err := rows.Columns()
 	if err != nil {
-		return nil, err
+		return err
+	}
+	line := make([]sql.NullString, len(columns))
+	dst := make([]any, len(columns))
+	for i := range line {
+		dst[i] = &line[i]
 	}
 	for rows.Next() {
-		line := make([]sql.NullString, len(columns))
-		dst := make([]any, len(columns))
-		for i := range line {
-			dst[i] = &line[i]
-		}
 		if err := rows.Scan(dst...); err != nil {
-			return nil, err
+			return err
 		}
-		lines = append(lines, line)
+		f(line)
 	}
-	return lines, rows.Err()
+	return rows.Err()
 }

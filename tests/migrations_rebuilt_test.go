@@ -111,6 +111,60 @@ func (s *migrationSuite) TestRowsThatDangledBeforeInATableThatIsRebuiltAreNoMigr
 	s.Require().ErrorContains(err, "1 in")
 }
 
+// Whichever way a table gets its new form or name: what dangled before is no fault, and what is new is.
+func (s *migrationSuite) TestATableThatGetsANewFormOrNameKeepsWhatDangledAndGetsNoMore() {
+	set := files{"00001_a.sql": "CREATE TABLE notes_p (p TEXT PRIMARY KEY); CREATE TABLE notes_c (p TEXT REFERENCES notes_p (p)); " +
+		"INSERT INTO notes_p VALUES ('a')"}
+	path := s.create("x.db", registry.WithMigrations("notes", set.fs()))
+	sqliteExec(s.T(), path, "PRAGMA foreign_keys = OFF", "INSERT INTO notes_c VALUES (NULL), ('a'), ('none')", "DELETE FROM notes_c WHERE p IS NULL")
+	for name, c := range map[string]struct{ text, child string }{
+		"renamed last": {"CREATE TABLE notes_n (p TEXT REFERENCES notes_p (p), more); INSERT INTO notes_n SELECT p, 1 FROM notes_c; " +
+			"DROP TABLE notes_c; ALTER TABLE notes_n RENAME TO notes_c", "notes_c"},
+		"copied back": {"CREATE TABLE notes_n AS SELECT p FROM notes_c; DROP TABLE notes_c; " +
+			"CREATE TABLE notes_c (p TEXT REFERENCES notes_p (p)); INSERT INTO notes_c SELECT p FROM notes_n; DROP TABLE notes_n", "notes_c"},
+		"parent copied back": {"CREATE TABLE notes_n AS SELECT p FROM notes_p; DROP TABLE notes_p; " +
+			"CREATE TABLE notes_p (p TEXT PRIMARY KEY); INSERT INTO notes_p SELECT p FROM notes_n; DROP TABLE notes_n", "notes_c"},
+		"child renamed":  {"ALTER TABLE notes_c RENAME TO notes_d", "notes_d"},
+		"parent renamed": {"ALTER TABLE notes_p RENAME TO notes_q", "notes_c"},
+		"both renamed":   {"ALTER TABLE notes_p RENAME TO notes_q; ALTER TABLE notes_c RENAME TO notes_d", "notes_d"},
+	} {
+		copied := s.file(strings.ReplaceAll(name, " ", "_") + ".db")
+		copyFile(s.T(), path, copied)
+		_, err := s.tryOpen(copied, registry.WithMigrations("notes",
+			set.with("00002_b.sql", c.text+"; INSERT INTO "+c.child+" (p) VALUES ('neither')").fs()))
+		s.Require().ErrorIs(err, registry.ErrInvalid, name)
+		s.Require().ErrorContains(err, "1 in \""+c.child+"\"", name)
+		reg, err := s.tryOpen(copied, registry.WithMigrations("notes", set.with("00002_b.sql", c.text).fs()))
+		s.Require().NoError(err, name)
+		s.Require().NoError(reg.Close())
+		s.Require().Len(sqliteRows(s.T(), copied, "SELECT p FROM "+c.child), 2, name)
+	}
+}
+
+// Rows of tables that a migration alters do not make up for rows of others.
+func (s *migrationSuite) TestRowsOfAnAlteredTableDoNotHideThoseOfOthers() {
+	path := s.create("x.db", registry.WithMigrations("pets", pets.fs()))
+	sqliteExec(s.T(), path, "PRAGMA foreign_keys = OFF", "INSERT INTO pets_null VALUES (7, 77)", "INSERT INTO pets_cascade VALUES (7, 77)")
+	_, err := s.tryOpen(path, registry.WithMigrations("pets", pets.with("00002_x.sql", "ALTER TABLE pets_null RENAME TO pets_nil; "+
+		"DELETE FROM pets_nil WHERE id = 7; DELETE FROM pets_cascade WHERE id = 7; INSERT INTO pets_cascade VALUES (8, 88)").fs()))
+	s.Require().ErrorIs(err, registry.ErrInvalid)
+	s.Require().ErrorContains(err, "1 in \"pets_cascade\"")
+}
+
+// A report holds no more than a person reads, however much is wrong.
+func (s *migrationSuite) TestVerifyCountsTheProblemsBeyondAThousand() {
+	path := s.create("x.db", registry.WithMigrations("pets", pets.fs()))
+	reg := s.open(path, registry.WithMigrations("pets", pets.fs()))
+	sqliteExec(s.T(), path, "PRAGMA foreign_keys = OFF", "INSERT INTO pets_cascade WITH RECURSIVE c (x) AS "+
+		"(SELECT 100 UNION ALL SELECT x + 1 FROM c WHERE x < 1349) SELECT x, 99 FROM c")
+	report, err := reg.Verify(s.T().Context())
+	s.Require().ErrorIs(err, registry.ErrCorrupt)
+	s.Require().ErrorContains(err, "1250 problems")
+	s.Require().Len(report.Problems, 1001)
+	s.Require().Equal(registry.Problem{Subject: "database", Text: "and 250 more"}, report.Problems[1000])
+	sqliteExec(s.T(), path, "DELETE FROM pets_cascade WHERE owner = 99") // the suite verifies it once more
+}
+
 // Foreign keys are enforced after a migration however it ended.
 func (s *migrationSuite) TestForeignKeysAreEnforcedAfterAMigrationThatFailed() {
 	path := s.create("x.db", registry.WithMigrations("pets", pets.fs()))

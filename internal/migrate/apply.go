@@ -29,7 +29,7 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 	if err != nil {
 		return Status{}, err
 	}
-	var before dangling
+	var before *dangling
 	var catalogBefore catalog
 	for _, m := range status.Pending {
 		if m.Set == CoreName {
@@ -39,9 +39,11 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 				if catalogBefore, err = readCatalog(ctx, conn, c.owns); err != nil {
 					return Status{}, err
 				}
-				if before, err = readDangling(ctx, conn); err != nil {
+				found, err := readDangling(ctx, conn, maxReferences)
+				if err != nil {
 					return Status{}, err
 				}
+				before = &found
 			}
 			err = runSet(ctx, tx, c, m, status.sets)
 		}
@@ -54,8 +56,7 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 		if err != nil {
 			return Status{}, err
 		}
-		madeAnew := func(table string) bool { return catalogBefore.roots[table] != catalogAfter.roots[table] }
-		if err := before.check(ctx, conn, madeAnew); err != nil {
+		if err := before.check(ctx, conn, altered(tx, catalogBefore, catalogAfter)); err != nil {
 			return Status{}, err
 		}
 	}
@@ -69,6 +70,29 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 		}
 	}
 	return status, tx.SetApplicationID(ApplicationID)
+}
+
+// altered returns the tables that the migrations made, dropped, renamed or altered. The catalogs alone do not show a table that was
+// made anew under its name, and the statements do not show a table's new name.
+func altered(tx *sqlite.Tx, before, after catalog) map[string]bool {
+	tables := map[string]bool{}
+	for _, name := range tx.Altered() {
+		tables[name] = true
+	}
+	in := func(names []string) map[string]bool {
+		set := make(map[string]bool, len(names))
+		for _, name := range names {
+			set[name] = true
+		}
+		return set
+	}
+	existed, exists := in(before.others), in(after.others)
+	for _, name := range slices.Concat(before.others, after.others) {
+		if existed[name] != exists[name] {
+			tables[name] = true
+		}
+	}
+	return tables
 }
 
 // runCore runs a migration of the core's. It ran on every other file: if it fails, the file is at fault.

@@ -19,7 +19,6 @@ type catalog struct {
 	indexes  map[string]map[string]string // core table -> index -> definition, "" for an automatic one
 	triggers map[string]map[string]string // core table -> trigger -> definition
 	others   []string                     // further tables and views
-	roots    map[string]int64             // of the further tables: where they begin in the file
 	sqlites  []string                     // SQLite's own tables
 	strange  []string                     // what no registry holds, in words
 	tooMuch  string                       // why nothing else of it was read, in words
@@ -35,7 +34,6 @@ const schemaRoot = 1
 func readCatalog(ctx context.Context, q db.DBTX, isCore func(name string) bool) (c catalog, err error) {
 	c = catalog{
 		tables: map[string]string{}, indexes: map[string]map[string]string{}, triggers: map[string]map[string]string{},
-		roots: map[string]int64{},
 	}
 	if c.tooMuch, err = measure(ctx, q); err != nil || c.tooMuch != "" {
 		return c, err
@@ -125,7 +123,6 @@ func (c *catalog) add(kind, name, table string, row db.ListCatalogRow, isCore fu
 		c.isStrange("view %s takes a name of the registry's", name)
 	case kind == "table", kind == "view":
 		c.others = append(c.others, name)
-		c.roots[name] = row.Root
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -13,8 +12,15 @@ import (
 	"github.com/oxide-k/stateregistry/internal/sqltext"
 )
 
+// maxReferences bounds the memory that one reading takes: a file of a few megabytes may hold millions of rows that dangle.
+const maxReferences = 100_000
+
 // dangling counts the rows that refer to a row that is not there.
-type dangling map[reference]int
+type dangling struct {
+	found   map[reference]int
+	most    int  // references to rows that are told apart
+	counted bool // there were more: rows are only counted
+}
 
 // reference is where a row of a table refers to.
 type reference struct {
@@ -27,78 +33,148 @@ const (
 	listChildren = `SELECT DISTINCT s.name FROM sqlite_schema AS s, pragma_foreign_key_list(s.name) WHERE lower(s.type) = 'table'
 ORDER BY s.name`
 	// checkReferences finds the rows of one table. (If SQLite cannot check one table at all, it says nothing of the others either.)
-	checkReferences = `SELECT "table", rowid, parent, fkid FROM pragma_foreign_key_check(?1)`
+	checkReferences = `SELECT rowid, parent, fkid FROM pragma_foreign_key_check(?1)`
 )
 
-// readDangling looks at all tables. It reads every row of those that have foreign keys.
-func readDangling(ctx context.Context, q db.DBTX) (dangling, error) {
+// readDangling looks at all tables. It reads every row of those that have foreign keys, and tells at most so many apart.
+func readDangling(ctx context.Context, q db.DBTX, most int) (dangling, error) {
 	children, err := names(ctx, q, listChildren)
 	if err != nil {
-		return nil, err
+		return dangling{}, err
 	}
-	found := dangling{}
+	d := dangling{found: map[reference]int{}, most: most}
 	for _, child := range children {
-		switch err := found.read(ctx, q, child); {
+		switch err := d.read(ctx, q, child); {
 		case sqlite.IsStatementError(err): // it refers to no table's key, so all of its rows dangle
-			found[reference{table: sqltext.Lower(child)}]++
+			d.add(reference{table: sqltext.Lower(child)})
 		case err != nil:
-			return nil, err
+			return dangling{}, err
 		}
 	}
-	return found, nil
+	return d, nil
 }
 
-func (d dangling) read(ctx context.Context, q db.DBTX, table string) error {
-	rows, err := q.QueryContext(ctx, checkReferences, table)
+func (d *dangling) read(ctx context.Context, q db.DBTX, child string) error {
+	rows, err := q.QueryContext(ctx, checkReferences, child)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
+	table, parents := sqltext.Lower(child), map[string]string{} // one copy of each name, however many rows have it
 	for rows.Next() {
-		var r reference
-		if err := rows.Scan(&r.table, &r.row, &r.parent, &r.key); err != nil {
+		r := reference{table: table}
+		var parent string
+		if err := rows.Scan(&r.row, &parent, &r.key); err != nil {
 			return err
 		}
-		r.table, r.parent = sqltext.Lower(r.table), sqltext.Lower(r.parent)
-		d[r]++
+		if _, ok := parents[parent]; !ok {
+			parents[parent] = sqltext.Lower(parent)
+		}
+		r.parent = parents[parent]
+		d.add(r)
 	}
 	return rows.Err()
 }
 
-// check returns ErrSet, naming the tables, if rows dangle that did not when d was read. In a table that was made anew rows have other
-// numbers than before: there it is the count of those that dangle that must not have grown.
-func (d dangling) check(ctx context.Context, q db.DBTX, madeAnew func(table string) bool) error {
-	now, err := readDangling(ctx, q)
+func (d *dangling) add(r reference) {
+	if d.counted {
+		r.row = sql.NullInt64{}
+	}
+	d.found[r]++
+	if !d.counted && len(d.found) > d.most {
+		d.found, d.counted = d.grouped(reference.withoutRow), true
+	}
+}
+
+// check returns ErrSet, naming the tables, if rows dangle that did not when d was read. altered are the tables that may have other
+// names, rows of other numbers, or other foreign keys since. Of references from or to them only the sum must not have grown.
+func (d dangling) check(ctx context.Context, q db.DBTX, altered map[string]bool) error {
+	now, err := readDangling(ctx, q, d.most)
 	if err != nil {
 		return err
 	}
-	before, after := d.numbered(madeAnew), now.numbered(madeAnew)
-	tables := map[string]int{}
-	for r, n := range after {
+	group := func(r reference) reference {
+		if altered[r.table] || altered[r.parent] {
+			r = reference{parent: r.parent}
+		}
+		if altered[r.parent] {
+			r.parent = ""
+		}
+		if d.counted || now.counted {
+			r = r.withoutRow()
+		}
+		return r
+	}
+	before := d.grouped(group)
+	grown := map[reference]int{} // by tables
+	for r, n := range now.grouped(group) {
 		if more := n - before[r]; more > 0 {
-			tables[fmt.Sprintf("%s (to %s)", sqltext.Quoted(r.table), sqltext.Quoted(r.parent))] += more
+			grown[r.tables()] += more
 		}
 	}
-	if len(tables) == 0 {
+	if len(grown) == 0 {
 		return nil
 	}
 	var found []string
-	for _, table := range slices.Sorted(maps.Keys(tables)) {
-		found = append(found, fmt.Sprintf("%d in %s", tables[table], table))
+	for r, more := range grown {
+		if r.table != "" {
+			found = append(found, fmt.Sprintf("%d in %s", more, r))
+			continue
+		}
+		in := func(of reference) bool { return group(of) == r }
+		found = append(found, named(more, d.among(in), now.among(in)))
 	}
+	slices.Sort(found)
 	return refuse(ErrSet, "the migrations leave rows whose foreign keys refer to nothing: %s", strings.Join(found, ", "))
 }
 
-// numbered returns d without the numbers of rows and of foreign keys in tables in which they mean nothing.
-func (d dangling) numbered(madeAnew func(table string) bool) dangling {
-	counted := dangling{}
-	for r, n := range d {
-		if madeAnew(r.table) {
-			r.row, r.key = sql.NullInt64{}, 0
+// named says in which tables a sum grew. Rows of a table that was renamed are both new and not: then it is one of these tables.
+func named(more int, before, after map[reference]int) string {
+	var each, names []string
+	sum := 0
+	for r, n := range after {
+		if n -= before[r]; n > 0 {
+			each, names, sum = append(each, fmt.Sprintf("%d in %s", n, r)), append(names, r.String()), sum+n
 		}
-		counted[r] += n
 	}
-	return counted
+	if sum == more {
+		slices.Sort(each)
+		return strings.Join(each, ", ")
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("%d in %s", more, strings.Join(names, " or "))
+}
+
+// grouped adds up the references that group makes equal.
+func (d dangling) grouped(group func(reference) reference) map[reference]int {
+	sums := map[reference]int{}
+	for r, n := range d.found {
+		sums[group(r)] += n
+	}
+	return sums
+}
+
+// among adds up, by tables, the references that in picks.
+func (d dangling) among(in func(reference) bool) map[reference]int {
+	sums := map[reference]int{}
+	for r, n := range d.found {
+		if in(r) {
+			sums[r.tables()] += n
+		}
+	}
+	return sums
+}
+
+func (r reference) withoutRow() reference {
+	r.row = sql.NullInt64{}
+	return r
+}
+
+func (r reference) tables() reference { return reference{table: r.table, parent: r.parent} }
+
+// String names the tables.
+func (r reference) String() string {
+	return fmt.Sprintf("%s (to %s)", sqltext.Quoted(r.table), sqltext.Quoted(r.parent))
 }
 
 func names(ctx context.Context, q db.DBTX, query string) (found []string, err error) {

@@ -13,12 +13,13 @@ type conn struct {
 	*sqlite3.SQLiteConn
 	settings  Settings
 	state     atomic.Int32
-	reading   atomic.Bool // the Tx is BeginRead's
-	rights    rights      // of the statements that are compiled next
-	noSetting bool        // the text that is compiled sets no pragma
-	unfit     atomic.Bool // it should write and cannot
-	proven    bool        // it can write
-	accepted  bool        // CheckSchema accepted the schema of this version
+	reading   atomic.Bool     // the Tx is BeginRead's
+	rights    rights          // of the statements that are compiled next
+	noSetting bool            // the text that is compiled sets no pragma
+	unfit     atomic.Bool     // it should write and cannot
+	proven    bool            // it can write
+	altered   map[string]bool // the tables that the Tx's migrations made, dropped or altered, in lowercase
+	accepted  bool            // CheckSchema accepted the schema of this version
 	schema    int64
 }
 

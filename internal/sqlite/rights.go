@@ -90,6 +90,9 @@ func (c *conn) authorize(action int, name, value, database string) int {
 }
 
 func (c *conn) allows(action int, name, value, database string) bool {
+	if c.rights.migrating {
+		c.noteAltered(action, name, value)
+	}
 	switch action {
 	case sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_CREATE_TEMP_VIEW, sqlite3.SQLITE_CREATE_TEMP_TRIGGER,
 		sqlite3.SQLITE_CREATE_TEMP_INDEX, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH:
@@ -114,6 +117,21 @@ func (c *conn) allows(action int, name, value, database string) bool {
 		return !slices.Contains(c.settings.Private, table) || slices.Contains(c.rights.granted, Right{action, table})
 	}
 	return true
+}
+
+// noteAltered remembers the table that a migration's statement makes, drops or alters, for Tx.Altered.
+func (c *conn) noteAltered(action int, name, value string) {
+	switch action {
+	case sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_DROP_TABLE:
+	case sqlite3.SQLITE_ALTER_TABLE:
+		name = value
+	default:
+		return
+	}
+	if c.altered == nil {
+		c.altered = map[string]bool{}
+	}
+	c.altered[sqltext.Lower(name)] = true
 }
 
 // isGuarded reports whether a table's schema stays as it is: a change may leave a registry that does not open any more, or a trigger

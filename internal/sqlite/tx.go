@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // ErrCommitUnknown is what Commit returns where the commit may or may not have reached the disk.
@@ -84,6 +86,7 @@ func beginOn(c *sql.Conn, w Wait, statement string, reading bool) (_ *Tx, err er
 		}
 	}
 	tx.wait = w.Stop()
+	tx.raw.altered = nil
 	tx.raw.reading.Store(reading)
 	tx.raw.state.Store(standing)
 	return tx, nil
@@ -234,6 +237,10 @@ func (tx *Tx) Release() {
 func (tx *Tx) Migrate(f func() error) error {
 	return tx.raw.with(rights{migrating: true}, f)
 }
+
+// Altered returns the tables that the statements of Migrate made, dropped or altered, in lowercase. One that was renamed is there with
+// the name that it had.
+func (tx *Tx) Altered() []string { return slices.Sorted(maps.Keys(tx.raw.altered)) }
 
 // MigrateCore runs f, whose statements are this module's own and may do everything.
 func (tx *Tx) MigrateCore(f func() error) error {
