@@ -113,6 +113,13 @@ func (s *refusalSuite) skipOrigins() {
 	}
 }
 
+// skipEncrypted skips a long test for which values do not matter.
+func (s *refusalSuite) skipEncrypted() {
+	if s.mode.encrypted() {
+		s.T().Skip("the schema is that of the mode plaintext")
+	}
+}
+
 func (s *refusalSuite) TestStrangeSchemas() {
 	s.skipOrigins()
 	whole := s.create("whole.db")
@@ -128,7 +135,7 @@ func (s *refusalSuite) TestStrangeSchemas() {
 
 // The same that is done while a registry is open.
 func (s *refusalSuite) TestVerifyFindsStrangeSchemas() {
-	s.skipOrigins()
+	s.skipEncrypted()
 	for name, damage := range strangeSchemas {
 		s.Run(name, func() {
 			path := s.create("x.db")
@@ -177,7 +184,7 @@ func (s *refusalSuite) TestOthersMayPutTheirOwnBesideIt() {
 
 // Names in the file are in messages quoted and short.
 func (s *refusalSuite) TestNamesInMessagesAreQuotedAndShort() {
-	s.skipOrigins()
+	s.skipEncrypted()
 	whole := s.create("whole.db")
 	for kind, statement := range map[string]string{
 		"index":   `CREATE INDEX "%s" ON config (length(value))`,
@@ -204,7 +211,7 @@ func (s *refusalSuite) TestNamesInMessagesAreQuotedAndShort() {
 
 // A definition, and a row of the ledger, that somebody blew up.
 func (s *refusalSuite) TestWhatIsBlownUpIsNotRead() {
-	s.skipOrigins()
+	s.skipEncrypted()
 	whole := s.create("whole.db")
 	for name, damage := range map[string]string{
 		"a definition":           schemaRow("view", "mine", "mine", "CREATE VIEW mine AS SELECT '"+strings.Repeat("x", 2<<20)+"'"),
