@@ -11,7 +11,6 @@ require (
 	google.golang.org/protobuf v1.36.11
 )
 
-
 require (
 	github.com/stretchr/testify v1.12.1
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
