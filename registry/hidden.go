@@ -9,7 +9,7 @@ import (
 // Whatever walks through the entries by their keys misses a row that a damaged index lacks. Before the registry relies on having
 // visited all of them, it asks the table itself.
 
-// hiddenRows is the error for config rows that no walk came to.
+// hiddenRows returns the error for config rows that no walk came to.
 func hiddenRows(rows int64) error {
 	return fmt.Errorf("%w: config rows that its index lacks: %d; Verify names the damage, the SQL statement REINDEX config repairs it",
 		ErrCorrupt, rows)

@@ -47,7 +47,7 @@ type ModuleMetadata struct {
 // [DefaultMaxValue] for the most that a text may have.
 func (m ModuleMetadata) Validate() error { return m.validate(DefaultMaxValue) }
 
-// validate is Validate of a registry where a text has at most limit bytes.
+// validate does what Validate does, for a registry in which a text has at most limit bytes.
 func (m ModuleMetadata) validate(limit int) error {
 	if err := checkID(m.ID); err != nil {
 		return err

@@ -141,7 +141,7 @@ func (r *opening) openWriter(ctx context.Context, settings sqlite.Settings) erro
 	}
 }
 
-// tryWriter is openWriter for one file. It returns dbfile.ErrReplaced if what was looked at is not what was opened.
+// tryWriter does what openWriter does, for one file. It returns dbfile.ErrReplaced if what was looked at is not what was opened.
 func (r *opening) tryWriter(ctx context.Context, settings sqlite.Settings) error {
 	r.location = settings.Location // not one that an earlier look took for still
 	exists, err := r.location.Examine()
@@ -215,7 +215,7 @@ func (r *opening) look(ctx context.Context, exists bool) (migrate.Status, error)
 	return status, r.plan(r, seen.keyset)
 }
 
-// inspect is look's part that reads the file. It may go on after look has returned, and changes nothing of r.
+// inspect reads the file for look. It may go on after look has returned, and changes nothing of r.
 func (r *opening) inspect(ctx context.Context, file *sqlite.Looking) (seen sighting, err error) {
 	if seen.status, err = migrate.Inspect(ctx, file, r.opts.sets); err != nil {
 		return seen, err

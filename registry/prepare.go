@@ -15,7 +15,7 @@ import (
 
 // What an opening does once it has looked at the file: migrations, the WAL, keys.
 
-// prepareOrClose is prepare, and closes the queue where that did not succeed: a callback of the caller's may panic in it.
+// prepareOrClose prepares, and closes the queue if that did not succeed: a callback of the caller's may panic in it.
 func (r *opening) prepareOrClose(ctx context.Context, writer *sql.DB, status migrate.Status) (err error) {
 	prepared := false
 	defer func() {

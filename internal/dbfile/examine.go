@@ -109,7 +109,7 @@ func eachJournal(path string, check func(suffix, name string, info os.FileInfo) 
 	return nil
 }
 
-// lstatJournal is os.Lstat, nil if there is nothing, and ErrUnfit for what is no file.
+// lstatJournal returns what os.Lstat does, nil if there is nothing, and ErrUnfit for what is no file.
 func lstatJournal(name string) (os.FileInfo, error) {
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {

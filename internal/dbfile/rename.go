@@ -10,7 +10,7 @@ import (
 // renaming renames without replacing between two folders that are open, wherever their names lead by now.
 type renaming func(source *os.Root, from string, target *os.Root, to string) error
 
-// renameNew is the renaming that works everywhere.
+// renameNew renames without replacing, in the way that the system knows.
 func renameNew(source *os.Root, from string, target *os.Root, to string) error {
 	err := renameExclusive(source, from, target, to)
 	if errors.Is(err, errors.ErrUnsupported) {

@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// renameExclusive is not known here.
+// renameExclusive returns errors.ErrUnsupported: this system has no such call.
 func renameExclusive(*os.Root, string, *os.Root, string) error { return errors.ErrUnsupported }

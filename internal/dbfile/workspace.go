@@ -172,7 +172,7 @@ func (w *Workspace) Publish(made os.FileInfo, name string) (*File, error) {
 	return w.publish(made, name, renameNew)
 }
 
-// PublishAtOnce is Publish if nobody else can see the name taken by something unfinished, errors.ErrUnsupported otherwise.
+// PublishAtOnce publishes as Publish does if nobody can see the name taken by something unfinished; else errors.ErrUnsupported.
 func (w *Workspace) PublishAtOnce(made os.FileInfo, name string) (*File, error) {
 	return w.publish(made, name, renameExclusive)
 }

@@ -23,7 +23,7 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	return c.query(ctx, query, args)
 }
 
-// query is QueryContext for a text whose noSetting is known.
+// query does what QueryContext does, for a text whose noSetting is known.
 func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := c.SQLiteConn.QueryContext(ctx, query, args)
 	if err != nil && c.mayRepeat(err) {
@@ -47,7 +47,7 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 	return c.exec(ctx, query, args)
 }
 
-// exec is ExecContext for a text whose noSetting is known.
+// exec does what ExecContext does, for a text whose noSetting is known.
 func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	result, err := c.SQLiteConn.ExecContext(ctx, query, args)
 	if err != nil && c.mayRepeat(err) {

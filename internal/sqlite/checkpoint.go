@@ -76,7 +76,7 @@ type WALLimit struct {
 	heldOff atomic.Int64
 }
 
-// NewWALLimit is the limit of the WAL at l. It calls grown, with the WAL's size, each time it held writes back in vain.
+// NewWALLimit makes the limit of the WAL at l. It calls grown, with the WAL's size, each time it held writes back in vain.
 func NewWALLimit(l Location, w Wait, grown func(size int64)) *WALLimit {
 	return &WALLimit{location: l, patience: min(w.Limit, walPatience), grown: grown, next: walLimit}
 }

@@ -21,13 +21,13 @@ type Right struct {
 	table  string // in lowercase
 }
 
-// Insert is the right to add rows to a table.
+// Insert returns the right to add rows to a table.
 func Insert(table string) Right { return Right{sqlite3.SQLITE_INSERT, table} }
 
-// Update is the right to change rows of a table.
+// Update returns the right to change rows of a table.
 func Update(table string) Right { return Right{sqlite3.SQLITE_UPDATE, table} }
 
-// Delete is the right to remove rows from a table.
+// Delete returns the right to remove rows from a table.
 func Delete(table string) Right { return Right{sqlite3.SQLITE_DELETE, table} }
 
 // Privileged runs one statement of the registry's own that needs the rights. Triggers and foreign keys that the statement sets off

@@ -107,7 +107,7 @@ func (s stillStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (
 	return s.still.rows(rows, err)
 }
 
-// rows are the rows and the error of a query, if the file is unchanged.
+// rows passes on the rows and the error of a query, if the file is unchanged.
 func (s *still) rows(rows driver.Rows, err error) (driver.Rows, error) {
 	if moved := s.check(); moved != nil {
 		if err == nil {

@@ -92,10 +92,10 @@ func WithTempFiles(ctx context.Context, writer *sql.DB, l Location, w Wait, f fu
 	return f()
 }
 
-// tempDirectory is the present value of SQLite's variable, for tests.
+// tempDirectory returns the present value of SQLite's variable, for tests.
 func tempDirectory() unsafe.Pointer { return unsafe.Pointer(C.tempdir_present()) }
 
-// tempName is SQLite's copy of a folder's name. The caller has the turn.
+// tempName returns SQLite's copy of a folder's name. The caller has the turn.
 func tempName(dir string) (*C.char, error) {
 	if name := tempNames[dir]; name != nil {
 		return name, nil

@@ -101,7 +101,7 @@ func truncateWAL(conn *sql.Conn) (checkpoint, error) {
 	return checkpoint{truncated: busy == 0, complete: busy == 0 || frames >= 0 && frames == moved}, nil
 }
 
-// errHeldOff is a checkpoint that readers, or another process that writes, held off.
+// errHeldOff returns the error of a checkpoint that readers, or another process that writes, held off.
 func errHeldOff() error {
 	return fmt.Errorf("readers hold off the checkpoint: %w", sqlite3.Error{Code: sqlite3.ErrBusy})
 }

@@ -52,7 +52,7 @@ func mattnDSNs(path string) (writer, reader string) {
 	return name + common + "&_journal_mode=WAL&_txlock=immediate", name + common + "&mode=ro"
 }
 
-// fileURI is a file's name for SQLite.
+// fileURI returns a file's name for SQLite.
 func fileURI(path string) string {
 	if path = filepath.ToSlash(path); !strings.HasPrefix(path, "/") { // C:/…
 		path = "/" + path
