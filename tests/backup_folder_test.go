@@ -142,7 +142,7 @@ func (s *backupSuite) TestARegistryWhoseFolderWasRenamedIsNotSwept() {
 	s.Require().NoError(reg.Close())
 }
 
-// workspace is the name of a private folder of a backup, "" if there is none.
+// workspace returns the name of a private folder of a backup, "" if there is none.
 func (s *backupSuite) workspace() string {
 	for _, name := range names(s.T(), s.dir) {
 		if strings.HasPrefix(name, ".stateregistry-backup-") {

@@ -16,7 +16,7 @@ import (
 	"github.com/oxide-k/stateregistry/registry"
 )
 
-// systemRoles are the roles that need what only some systems have.
+// systemRoles returns the roles that need what only some systems have.
 func systemRoles() map[string]role {
 	return map[string]role{
 		"descriptors": roleDescriptors,

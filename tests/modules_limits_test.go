@@ -19,7 +19,7 @@ var moduleTexts = []moduleText{
 	{"the description", func(m *registry.ModuleMetadata, text string) { m.Description = &text }},
 }
 
-// shortModule is a module whose texts fit any limit.
+// shortModule makes a module whose texts fit any limit.
 func shortModule() registry.ModuleMetadata {
 	return registry.ModuleMetadata{ID: "m", Name: "m", Version: "1", Kind: registry.KindWasm}
 }

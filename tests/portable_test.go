@@ -57,7 +57,7 @@ func canBeNamed(name string) bool {
 	return true
 }
 
-// sqliteURI is a file's name for SQLite, with parameters that begin with a question mark, or none.
+// sqliteURI returns a file's name for SQLite, with parameters that begin with a question mark, or none.
 func sqliteURI(path, params string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs

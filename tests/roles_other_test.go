@@ -2,5 +2,5 @@
 
 package tests
 
-// systemRoles are the roles that need what only some systems have.
+// systemRoles returns the roles that need what only some systems have.
 func systemRoles() map[string]role { return nil }

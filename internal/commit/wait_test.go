@@ -11,7 +11,7 @@ import (
 // A call waits for its turn, for the lock and for the commit, all of it together no longer than the limit. The tests look at
 // what is left of it, and not at how long anything takes.
 
-// calls are the ways in, each with a write of one row.
+// calls returns the ways in, each with a write of one row.
 func (s *queueSuite) calls() map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"Do":     func(ctx context.Context) error { return s.queue.Do(ctx, inserting) },
@@ -27,7 +27,7 @@ func (s *queueSuite) calls() map[string]func(context.Context) error {
 	}
 }
 
-// spent is a context whose calls have waited as long as they may.
+// spent returns a context whose calls have waited as long as they may.
 func (s *queueSuite) spent() context.Context {
 	wait := sqlite.Wait{Limit: 1}.Start()
 	for wait.Left() > 0 {

@@ -38,7 +38,7 @@ func computing(t *testing.T, bytes, rows int) Location {
 	return location
 }
 
-// lookIntoCatalog is what an inspection does first.
+// lookIntoCatalog does what an inspection does first.
 func lookIntoCatalog(ctx context.Context, l Location) error {
 	_, err := Look(ctx, l, short, false, func(ctx context.Context, c *Looking) (tables int, err error) {
 		return tables, c.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)

@@ -69,7 +69,7 @@ func TestAContextsWaitComesFirst(t *testing.T) {
 	require.Equal(t, theirs, got)
 }
 
-// spent is a Wait whose limit has passed.
+// spent returns a Wait whose limit has passed.
 func spent() Wait {
 	w := Wait{Limit: 1}.Start()
 	for w.Left() > 0 {
