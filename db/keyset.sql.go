@@ -66,6 +66,17 @@ func (q *Queries) GetKeyset(ctx context.Context, db DBTX) (GetKeysetRow, error) 
 	return i, err
 }
 
+const getKeysetGeneration = `-- name: GetKeysetGeneration :one
+SELECT generation FROM keyset WHERE one = 1
+`
+
+func (q *Queries) GetKeysetGeneration(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRowContext(ctx, getKeysetGeneration)
+	var generation int64
+	err := row.Scan(&generation)
+	return generation, err
+}
+
 const insertKeyset = `-- name: InsertKeyset :exec
 INSERT INTO keyset (one, generation, marker, kek, kek_params, wrapped, scrub)
 VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)

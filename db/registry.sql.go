@@ -36,3 +36,16 @@ func (q *Queries) SetLogLimit(ctx context.Context, db DBTX, logLimit int64) erro
 	_, err := db.ExecContext(ctx, setLogLimit, logLimit)
 	return err
 }
+
+const setRegistryID = `-- name: SetRegistryID :execrows
+UPDATE registry SET id = ?1 WHERE one = 1 AND id = ''
+`
+
+// The id of a registry that migration 2 has just made.
+func (q *Queries) SetRegistryID(ctx context.Context, db DBTX, id string) (int64, error) {
+	result, err := db.ExecContext(ctx, setRegistryID, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}

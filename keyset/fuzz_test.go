@@ -81,7 +81,7 @@ func FuzzUnwrapOfWhatAKEKOpens(f *testing.F) {
 // FuzzPrepareStored: what a file says about its KEK is accepted if it is the caller's, and within the bounds. A passphrase is
 // derived from nothing that kdf.Parse refuses; what it accepts is not derived here, since that takes time.
 func FuzzPrepareStored(f *testing.F) {
-	const params = "$argon2id$v=19$m=8192,t=1,p=1$AAECAwQFBgcICQoLDA0ODw"
+	const params = "$argon2id$v=19$m=65536,t=3,p=1$AAECAwQFBgcICQoLDA0ODw$sQTuCxCKT+ZjEEAE0mcyU3guhjJ/WeenPqq9L9rwaSU"
 	f.Add("passphrase", params)
 	f.Add("passphrase", "$argon2id$v=19$m=104857600,t=1,p=1$AAECAwQFBgcICQoLDA0ODw")
 	f.Add("passphrase", "$argon2id$v=19$m=0,t=0,p=0$")
@@ -97,7 +97,7 @@ func FuzzPrepareStored(f *testing.F) {
 		requireAccepted(t, kind == "rawkey" && params == "", err)
 		_, err = vault.PrepareStored(keyset.Kind(kind), params)
 		requireAccepted(t, kind == "aead" && params == kmsName, err)
-		if _, bad := kdf.Parse(params); bad != nil || kind != "passphrase" {
+		if _, bad := kdf.Parse(params, kdf.DefaultCost()); bad != nil || kind != "passphrase" {
 			_, err = passphrase.PrepareStored(keyset.Kind(kind), params)
 			requireAccepted(t, false, err)
 		}

@@ -13,8 +13,8 @@ import (
 // Handle is a keyset: one primary key, which encrypts, and others, which still decrypt. It is immutable and safe for
 // concurrent use: what changes a keyset returns another one. Printing it shows ids, never keys.
 type Handle struct {
-	tink *keyset.Handle
-	aead tink.AEAD
+	tink *veil[*keyset.Handle]
+	aead *veil[tink.AEAD]
 	keys []Key
 }
 
@@ -40,12 +40,12 @@ func New(t Template) (*Handle, error) { return add(keyset.NewManager(), t) }
 
 // WithPrimary is h with a fresh key more, which is the primary one.
 func (h *Handle) WithPrimary(t Template) (*Handle, error) {
-	return add(keyset.NewManagerFromHandle(h.tink), t)
+	return add(keyset.NewManagerFromHandle(h.tink.reveal()), t)
 }
 
 // Without is h without those keys. The primary one stays: naming it is an error, and so is an id that h does not have.
 func (h *Handle) Without(ids ...uint32) (*Handle, error) {
-	m := keyset.NewManagerFromHandle(h.tink)
+	m := keyset.NewManagerFromHandle(h.tink.reveal())
 	for _, id := range ids {
 		if err := m.Delete(id); err != nil {
 			return nil, fmt.Errorf("delete key %08x: %w", id, err)
@@ -84,12 +84,12 @@ func (h *Handle) Has(id uint32) bool {
 
 // Encrypt encrypts under the primary key. The ciphertext begins with 0x01 and the key's id, 4 bytes, big-endian.
 func (h *Handle) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
-	return h.aead.Encrypt(plaintext, associatedData)
+	return h.aead.reveal().Encrypt(plaintext, associatedData)
 }
 
 // Decrypt decrypts under the key that the ciphertext names. Its errors do not say what is wrong: there is no telling.
 func (h *Handle) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
-	return h.aead.Decrypt(ciphertext, associatedData)
+	return h.aead.reveal().Decrypt(ciphertext, associatedData)
 }
 
 // String is the ids of the keys, the primary one in brackets.
@@ -137,7 +137,7 @@ func fromManager(m *keyset.Manager) (*Handle, error) {
 
 // fromTink takes over a handle, and refuses keys that are not of one of the templates.
 func fromTink(handle *keyset.Handle) (*Handle, error) {
-	h := &Handle{tink: handle}
+	h := &Handle{tink: veiled(handle)}
 	for i := range handle.Len() {
 		entry, err := handle.Entry(i)
 		if err != nil {
@@ -151,10 +151,11 @@ func fromTink(handle *keyset.Handle) (*Handle, error) {
 			ID: entry.KeyID(), Primary: entry.IsPrimary(), Status: statusName(entry.KeyStatus()), Template: template,
 		})
 	}
-	var err error
-	if h.aead, err = aead.New(handle); err != nil {
+	primitive, err := aead.New(handle)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
+	h.aead = veiled(primitive)
 	return h, nil
 }
 

@@ -2,6 +2,7 @@ package keyset
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -34,13 +35,9 @@ const maxAEADName = 1 << 10
 
 // KEK is a key-encryption key. It wraps a registry's keyset, and nothing else. It is immutable and safe for concurrent
 // use. Printing it shows its kind. The zero value is none: ErrKEK.
-type KEK struct {
-	// Behind a pointer to an interface: the one thing of which fmt never prints what it points to, whatever the verb, where
-	// the KEK is itself a field that fmt cannot call String on.
-	source *source
-}
+type KEK struct{ source *veil[source] }
 
-func newKEK(s source) KEK { return KEK{&s} }
+func newKEK(s source) KEK { return KEK{veiled(s)} }
 
 // Cipher is what an [AEAD] KEK is made of. Tink's tink.AEAD is one. Decrypt must fail on a ciphertext that Encrypt did not
 // make with the same associated data.
@@ -49,21 +46,27 @@ type Cipher interface {
 	Decrypt(ciphertext, associatedData []byte) ([]byte, error)
 }
 
-// Passphrase is a KEK that is derived from a passphrase with Argon2id: 64 MiB of memory, 3 passes, 4 lanes, and a random
-// salt of 16 bytes, all stored beside the keyset. Opening a registry takes that long, reading and writing does not. The
-// bytes of the passphrase are taken as they are; an empty one is ErrKEK. A guessable passphrase stays guessable to whoever
-// has the file.
+// ContextCipher is a [Cipher] whose calls a context can end. Tink's tink.AEADWithContext is one.
+type ContextCipher interface {
+	EncryptWithContext(ctx context.Context, plaintext, associatedData []byte) ([]byte, error)
+	DecryptWithContext(ctx context.Context, ciphertext, associatedData []byte) ([]byte, error)
+}
+
+// Passphrase returns a KEK that is derived from a passphrase with Argon2id: 64 MiB of memory, 3 passes, 4 lanes, and a random
+// salt of 16 bytes, all stored beside the keyset. Opening a registry takes that long, reading and writing does not. What is
+// stored is used only if it costs at least as much, and commits to the key: a file stands for one passphrase. The bytes of the
+// passphrase are taken as they are; an empty one is ErrKEK. A guessable passphrase stays guessable to whoever has the file.
 func Passphrase(passphrase string) KEK { return PassphraseAtCost(passphrase, kdf.DefaultCost()) }
 
-// PassphraseAtCost is Passphrase with another cost for new wrappings. It is for this module's own tests: nobody else can
-// name the type of the cost.
+// PassphraseAtCost returns a Passphrase with another cost, for new wrappings and as the least that is accepted in a file. It is
+// for this module's own tests: nobody else can name the type of the cost.
 func PassphraseAtCost(passphrase string, cost kdf.Cost) KEK {
 	return newKEK(&passphraseSource{passphrase: passphrase, cost: cost})
 }
 
-// FromEnv is the Passphrase that an environment variable holds: OXIDE_REGISTRY_KEY, or the one that is named. It is read
-// when the KEK is used, by OpenEncrypted, Encrypt, Decrypt and Rewrap, and may be unset after that, so that no child process
-// inherits it. One that is unset or empty is ErrKEK, and so is more than one name.
+// FromEnv returns the Passphrase that an environment variable holds: OXIDE_REGISTRY_KEY, or the one that is named. It is read
+// when the KEK is used, by OpenEncrypted, Encrypt, Decrypt, Rewrap and Rekey, and may be unset after that, so that no child
+// process inherits it. One that is unset or empty is ErrKEK, and so is more than one name.
 func FromEnv(name ...string) KEK {
 	s := &envSource{names: slices.Clone(name)}
 	if len(name) == 0 {
@@ -72,40 +75,56 @@ func FromEnv(name ...string) KEK {
 	return newKEK(s)
 }
 
-// RawKey is a KEK that is the key itself: 32 bytes from a good source of randomness; another size is ErrKEK. The bytes are
+// RawKey returns a KEK that is the key itself: 32 bytes from a good source of randomness; another size is ErrKEK. The bytes are
 // copied.
 func RawKey(key []byte) KEK { return newKEK(&rawSource{key: bytes.Clone(key)}) }
 
-// AEAD is a KEK that lives somewhere else, in a KMS for example. The name is stored beside the keyset, where everybody can
-// read it, and must be the same when the registry is opened: non-empty UTF-8, at most 1 KiB, no secret. Whatever error
-// Decrypt returns makes the KEK a wrong one (ErrWrongKEK, registry.ErrWrongKey), also where a service is only down: that
-// error is wrapped, look for it with errors.Is. a is called when a registry is opened, rotated or
-// rewrapped and must be safe for concurrent use; while a new registry is made, and by Encrypt, it is called inside a
-// transaction that others wait for. A nil interface, and another name than that, are ErrKEK.
-func AEAD(name string, a Cipher) KEK { return newKEK(&aeadSource{name: name, cipher: a}) }
+// AEAD returns a KEK that lives somewhere else, in a KMS for example. The name is stored beside the keyset, where everybody can
+// read it, and must be the same when the registry is opened: non-empty UTF-8, at most 1 KiB, no secret. A nil interface, and
+// another name than that, are ErrKEK.
+//
+// The registry calls a when it is opened, rotated, rewrapped or rekeyed, and when another process rotated it; a must be safe for
+// concurrent use. If a has the methods of [ContextCipher] too, these are called, with the context of the call that needs them.
+// If it has not, a call returns when its context ends all the same, and leaves a's call behind, which Registry.Close waits for.
+//
+// Whatever error Decrypt returns makes the KEK a wrong one (ErrWrongKEK, registry.ErrWrongKey), also if a service is only down:
+// that error is wrapped, look for it with errors.Is.
+func AEAD(name string, a Cipher) KEK {
+	s := &aeadSource{name: name}
+	if a != nil {
+		s.cipher = withContext(a)
+	}
+	return newKEK(s)
+}
 
-// Kind is what k is made of, "" for the zero value.
+// AEADWithContext returns an [AEAD] of a cipher whose calls all take a context, such as the ones that Tink's extensions for cloud
+// KMS make.
+func AEADWithContext(name string, a ContextCipher) KEK {
+	return newKEK(&aeadSource{name: name, cipher: a})
+}
+
+// Kind returns what k is made of, "" for the zero value.
 func (k KEK) Kind() Kind {
 	if k.source == nil {
 		return ""
 	}
-	return (*k.source).kind()
+	return k.source.reveal().kind()
 }
 
-// Check returns ErrKEK where Prepare would, without the cost of it.
+// Check returns ErrKEK if Prepare would, without the cost of it.
 func (k KEK) Check() error {
 	if k.source == nil {
 		return fmt.Errorf("%w: the zero value of keyset.KEK", ErrKEK)
 	}
-	return (*k.source).check()
+	return k.source.reveal().check()
 }
 
-// Resolve is k with what it is made of at hand: FromEnv's variable is read. ErrKEK where k is unusable.
+// Resolve returns k with what it is made of at hand: FromEnv's variable is read. It returns ErrKEK if k is unusable.
 func (k KEK) Resolve() (KEK, error) {
 	if err := k.Check(); err != nil {
 		return KEK{}, err
 	}
-	if env, ok := (*k.source).(*envSource); ok {
+	if env, ok := k.source.reveal().(*envSource); ok {
 		p, err := env.passphrase()
 		if err != nil {
 			return KEK{}, err
@@ -115,7 +134,7 @@ func (k KEK) Resolve() (KEK, error) {
 	return k, nil
 }
 
-// String is the kind: a KEK's secret is never printed.
+// String returns the kind: a KEK's secret is never printed.
 func (k KEK) String() string {
 	if k.source == nil {
 		return "no KEK"
@@ -123,7 +142,7 @@ func (k KEK) String() string {
 	return string(k.Kind()) + " KEK"
 }
 
-// GoString is String.
+// GoString returns what String does.
 func (k KEK) GoString() string { return k.String() }
 
 // source is where a KEK comes from.
@@ -131,9 +150,9 @@ type source interface {
 	kind() Kind
 	check() error
 	// fresh makes a key for a new wrapping, and the parameters to store.
-	fresh() (params string, c Cipher, err error)
+	fresh() (params string, c ContextCipher, err error)
 	// stored makes the key that those parameters, which may be an attacker's, were stored for.
-	stored(params string) (Cipher, error)
+	stored(params string) (ContextCipher, error)
 }
 
 type passphraseSource struct {
@@ -153,21 +172,25 @@ func (s *passphraseSource) check() error {
 	return nil
 }
 
-func (s *passphraseSource) fresh() (string, Cipher, error) {
-	params, err := kdf.New(s.cost)
+func (s *passphraseSource) fresh() (string, ContextCipher, error) {
+	params, key, err := kdf.New(s.passphrase, s.cost)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: %w", ErrKEK, err)
 	}
-	c, err := newCipher(params.Key(s.passphrase))
+	c, err := newCipher(key)
 	return params.String(), c, err
 }
 
-func (s *passphraseSource) stored(text string) (Cipher, error) {
-	params, err := kdf.Parse(text)
+func (s *passphraseSource) stored(text string) (ContextCipher, error) {
+	params, err := kdf.Parse(text, s.cost)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrWrongKEK, err)
 	}
-	return newCipher(params.Key(s.passphrase))
+	key, err := params.Key(s.passphrase)
+	if err != nil { // as where the keyset does not open: the one tells as little as the other
+		return nil, ErrWrongKEK
+	}
+	return newCipher(key)
 }
 
 // envSource is a passphrase that is looked up when it is needed.
@@ -191,7 +214,7 @@ func (s *envSource) passphrase() (*passphraseSource, error) {
 	return &passphraseSource{passphrase: value, cost: kdf.DefaultCost()}, nil
 }
 
-func (s *envSource) fresh() (string, Cipher, error) {
+func (s *envSource) fresh() (string, ContextCipher, error) {
 	p, err := s.passphrase()
 	if err != nil {
 		return "", nil, err
@@ -199,7 +222,7 @@ func (s *envSource) fresh() (string, Cipher, error) {
 	return p.fresh()
 }
 
-func (s *envSource) stored(params string) (Cipher, error) {
+func (s *envSource) stored(params string) (ContextCipher, error) {
 	p, err := s.passphrase()
 	if err != nil {
 		return nil, err
@@ -218,12 +241,12 @@ func (s *rawSource) check() error {
 	return nil
 }
 
-func (s *rawSource) fresh() (string, Cipher, error) {
+func (s *rawSource) fresh() (string, ContextCipher, error) {
 	c, err := newCipher(s.key)
 	return "", c, err
 }
 
-func (s *rawSource) stored(params string) (Cipher, error) {
+func (s *rawSource) stored(params string) (ContextCipher, error) {
 	if params != "" {
 		return nil, fmt.Errorf("%w: parameters for a raw key", ErrWrongKEK)
 	}
@@ -232,7 +255,7 @@ func (s *rawSource) stored(params string) (Cipher, error) {
 
 type aeadSource struct {
 	name   string
-	cipher Cipher
+	cipher ContextCipher
 }
 
 func (s *aeadSource) kind() Kind { return KindAEAD }
@@ -247,14 +270,20 @@ func (s *aeadSource) check() error {
 	return nil
 }
 
-func (s *aeadSource) fresh() (string, Cipher, error) { return s.name, s.cipher, nil }
+func (s *aeadSource) fresh() (string, ContextCipher, error) { return s.name, s.cipher, nil }
 
-func (s *aeadSource) stored(params string) (Cipher, error) {
+func (s *aeadSource) stored(params string) (ContextCipher, error) {
 	if params != s.name {
 		return nil, fmt.Errorf("%w: it is wrapped by the AEAD %.400q, not by %.400q", ErrWrongKEK, params, s.name)
 	}
 	return s.cipher, nil
 }
 
-// newCipher is XChaCha20-Poly1305 under a key of 32 bytes: random nonces, no prefix.
-func newCipher(key []byte) (Cipher, error) { return subtle.NewXChaCha20Poly1305(key) }
+// newCipher makes an XChaCha20-Poly1305 under a key of 32 bytes: random nonces, no prefix.
+func newCipher(key []byte) (ContextCipher, error) {
+	c, err := subtle.NewXChaCha20Poly1305(key)
+	if err != nil {
+		return nil, err
+	}
+	return withContext(c), nil
+}

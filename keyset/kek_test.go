@@ -39,6 +39,7 @@ func TestAKEKThatCannotExistIsRefusedBeforeItIsUsed(t *testing.T) {
 		"raw key of 33 bytes":    keyset.RawKey(make([]byte, 33)),
 		"raw key of 64 bytes":    keyset.RawKey(make([]byte, 64)),
 		"nil AEAD":               keyset.AEAD(kmsName, nil),
+		"nil AEAD with context":  keyset.AEADWithContext(kmsName, nil),
 		"AEAD without a name":    keyset.AEAD("", kms(t)),
 		"AEAD with a long name":  keyset.AEAD(strings.Repeat("n", 1025), kms(t)),
 		"AEAD named in Latin-1":  keyset.AEAD("cl\xe9", kms(t)),
@@ -75,14 +76,14 @@ func TestTheLongestNameOfAnAEADIsOneKiB(t *testing.T) {
 
 func TestOnlyTheParametersAreStored(t *testing.T) {
 	all := keks(t)
-	require.Regexp(t, `^\$argon2id\$v=19\$m=8192,t=1,p=1\$[A-Za-z0-9+/]{22}$`, prepared(t, all[keyset.KindPassphrase]).Params())
+	require.Regexp(t, `^\$argon2id\$v=19\$m=8192,t=1,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`, prepared(t, all[keyset.KindPassphrase]).Params())
 	require.Empty(t, prepared(t, all[keyset.KindRawKey]).Params())
 	require.Equal(t, kmsName, prepared(t, all[keyset.KindAEAD]).Params())
 }
 
 func TestAPassphraseCosts64MiBAnd3PassesUnlessATestSaysOtherwise(t *testing.T) {
 	w := prepared(t, keyset.Passphrase(secretPassphrase))
-	require.Regexp(t, `^\$argon2id\$v=19\$m=65536,t=3,p=4\$[A-Za-z0-9+/]{22}$`, w.Params())
+	require.Regexp(t, `^\$argon2id\$v=19\$m=65536,t=3,p=4\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`, w.Params())
 }
 
 func TestEachWrappingHasASaltOfItsOwn(t *testing.T) {
@@ -93,13 +94,37 @@ func TestEachWrappingHasASaltOfItsOwn(t *testing.T) {
 	require.ErrorIs(t, err, keyset.ErrWrongKEK)
 }
 
+// One crafted file must not be good for more than one guess: the file says which passphrase it is for.
+func TestAFileStandsForOnePassphrase(t *testing.T) {
+	w := prepared(t, cheap("guess"))
+	_, err := cheap("guess").PrepareStored(w.Kind(), w.Params())
+	require.NoError(t, err)
+	_, wrong := cheap("another").PrepareStored(w.Kind(), w.Params())
+	require.ErrorIs(t, wrong, keyset.ErrWrongKEK)
+	_, err = prepared(t, keyset.RawKey(rawKey(1))).Unwrap(wrap(t, w, newHandle(t), place), place)
+	require.Equal(t, err, wrong, "it says no more than a keyset that does not open")
+}
+
+func TestAFileThatIsCheaperThanTheDefaultIsRefused(t *testing.T) {
+	t.Setenv(keyset.DefaultEnv, secretPassphrase)
+	for _, cost := range []kdf.Cost{
+		{Time: 1, MemoryKiB: 8 << 10, Threads: 1}, {Time: 2, MemoryKiB: 64 << 10, Threads: 4}, {Time: 3, MemoryKiB: 64<<10 - 1, Threads: 4},
+	} {
+		w := prepared(t, keyset.PassphraseAtCost(secretPassphrase, cost))
+		for _, kek := range []keyset.KEK{keyset.Passphrase(secretPassphrase), keyset.FromEnv()} {
+			_, err := kek.PrepareStored(w.Kind(), w.Params())
+			require.ErrorIs(t, err, keyset.ErrWrongKEK, "%+v", cost)
+		}
+	}
+	w := prepared(t, keyset.PassphraseAtCost(secretPassphrase, kdf.Cost{Time: 3, MemoryKiB: 64 << 10, Threads: 1}))
+	_, err := keyset.FromEnv().PrepareStored(w.Kind(), w.Params())
+	require.NoError(t, err, "lanes are free")
+}
+
 func TestAPassphraseIsTakenByteForByte(t *testing.T) {
 	w := prepared(t, cheap("pässphrase"))
-	wrapped := wrap(t, w, newHandle(t), place)
 	for _, other := range []string{"pa\u0308ssphrase", "Pässphrase", "pässphrase ", " pässphrase", "pässphrase\n", "pässphrase\x00"} {
-		stored, err := cheap(other).PrepareStored(w.Kind(), w.Params())
-		require.NoError(t, err)
-		_, err = stored.Unwrap(wrapped, place)
+		_, err := cheap(other).PrepareStored(w.Kind(), w.Params())
 		require.ErrorIs(t, err, keyset.ErrWrongKEK, "%q", other)
 	}
 }
@@ -126,7 +151,7 @@ func TestTheEnvironmentIsReadWhenTheKEKIsMadeReady(t *testing.T) {
 	kek := keyset.FromEnv()
 	require.ErrorIs(t, kek.Check(), keyset.ErrKEK)
 
-	h, written := newHandle(t), prepared(t, cheap(secretPassphrase))
+	h, written := newHandle(t), prepared(t, keyset.Passphrase(secretPassphrase))
 	wrapped := wrap(t, written, h, place)
 
 	t.Setenv(keyset.DefaultEnv, secretPassphrase)
@@ -138,9 +163,7 @@ func TestTheEnvironmentIsReadWhenTheKEKIsMadeReady(t *testing.T) {
 	got, err := ready.Unwrap(wrapped, place)
 	require.NoError(t, err, "what is ready stays ready")
 	requireSame(t, h, got)
-	ready, err = kek.PrepareStored(written.Kind(), written.Params())
-	require.NoError(t, err)
-	_, err = ready.Unwrap(wrapped, place)
+	_, err = kek.PrepareStored(written.Kind(), written.Params())
 	require.ErrorIs(t, err, keyset.ErrWrongKEK)
 }
 
@@ -148,7 +171,7 @@ func TestFromEnvAndPassphraseAreTheSameKEK(t *testing.T) {
 	for _, names := range [][]string{nil, {"STATEREGISTRY_TEST_KEY"}} {
 		fromEnv := keyset.FromEnv(names...)
 		t.Setenv(append(names, keyset.DefaultEnv)[0], secretPassphrase)
-		for _, pair := range [][2]keyset.KEK{{cheap(secretPassphrase), fromEnv}, {fromEnv, cheap(secretPassphrase)}} {
+		for _, pair := range [][2]keyset.KEK{{keyset.Passphrase(secretPassphrase), fromEnv}, {fromEnv, keyset.Passphrase(secretPassphrase)}} {
 			h, w := newHandle(t), prepared(t, pair[0])
 			stored, err := pair[1].PrepareStored(w.Kind(), w.Params())
 			require.NoError(t, err)

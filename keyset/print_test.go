@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/oxide-k/stateregistry/keyset"
@@ -30,6 +31,7 @@ func spellings(secret []byte) []string {
 		string(some),
 		hex.EncodeToString(some),
 		strings.ToUpper(hex.EncodeToString(some)),
+		fmt.Sprintf("% x", some),
 		strings.Trim(fmt.Sprint(some), "[]"),
 		strings.Join(bits, " "),
 		strings.Join(goSyntax, ", "),
@@ -73,6 +75,7 @@ func requireSilent[T any](t *testing.T, v T, secrets ...[]byte) {
 		}
 		printed = append(printed, fmt.Sprint(shown), fmt.Errorf("wrapped: %v", shown).Error())
 		printed = append(printed, logged(shown)...)
+		printed = append(printed, asserted(shown))
 		if encoded, err := json.Marshal(shown); err == nil {
 			printed = append(printed, string(encoded))
 		}
@@ -85,6 +88,19 @@ func requireSilent[T any](t *testing.T, v T, secrets ...[]byte) {
 		}
 	}
 }
+
+// asserted returns what a failed assertion shows of v: it follows pointers, and reads fields that are not exported.
+func asserted(v any) string {
+	var failure failure
+	assert.Equal(&failure, v, 0)
+	assert.Equal(&failure, struct{ any }{v}, struct{ any }{0})
+	return failure.String()
+}
+
+// failure is a test that keeps what it is told.
+type failure struct{ strings.Builder }
+
+func (f *failure) Errorf(format string, args ...any) { fmt.Fprintf(f, format, args...) }
 
 // logged is what slog's handlers make of v.
 func logged(v any) []string {
@@ -105,6 +121,7 @@ func (valueCipher) Decrypt(ciphertext, _ []byte) ([]byte, error) { return bytes.
 func TestTheTestSeesASecretThatIsPrinted(t *testing.T) {
 	secret := [32]byte(rawKey(0xc0))
 	for _, text := range []string{
+		asserted(&valueCipher{secret}), asserted(holder[*valueCipher]{unexported: &valueCipher{secret}}),
 		fmt.Sprint(valueCipher{secret}), fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprintf("%#v", secret[:]),
 		fmt.Sprintf("%b", secret), string(secret[:]), base64.StdEncoding.EncodeToString(secret[:]),
 	} {

@@ -56,7 +56,9 @@ func TestALongNameInAFileMakesNoLongError(t *testing.T) {
 
 // An attacker who writes the file chooses the parameters; the program that opens it must not pay for them.
 func TestParametersOutOfBoundsAreRefusedBeforeTheyCostAnything(t *testing.T) {
-	const salt = "AAECAwQFBgcICQoLDA0ODw"
+	const onlySalt = "AAECAwQFBgcICQoLDA0ODw"
+	const commitment = "$sQTuCxCKT+ZjEEAE0mcyU3guhjJ/WeenPqq9L9rwaSU"
+	const salt = onlySalt + commitment
 	t.Setenv(keyset.DefaultEnv, secretPassphrase)
 	for name, kek := range map[string]keyset.KEK{
 		"passphrase": keyset.Passphrase(secretPassphrase), "environment": keyset.FromEnv(),
@@ -64,21 +66,26 @@ func TestParametersOutOfBoundsAreRefusedBeforeTheyCostAnything(t *testing.T) {
 		for _, params := range []string{
 			"",
 			"$argon2id$v=19$m=0,t=0,p=0$" + salt,
-			"$argon2id$v=19$m=0,t=1,p=1$" + salt,
-			"$argon2id$v=19$m=8192,t=0,p=1$" + salt,
-			"$argon2id$v=19$m=8192,t=1,p=0$" + salt,
-			"$argon2id$v=19$m=8191,t=1,p=1$" + salt,
-			"$argon2id$v=19$m=262145,t=1,p=1$" + salt,
-			"$argon2id$v=19$m=104857600,t=1,p=1$" + salt, // 100 GiB
+			"$argon2id$v=19$m=0,t=3,p=1$" + salt,
+			"$argon2id$v=19$m=65536,t=0,p=1$" + salt,
+			"$argon2id$v=19$m=65536,t=3,p=0$" + salt,
+			"$argon2id$v=19$m=8191,t=3,p=1$" + salt,
+			"$argon2id$v=19$m=262145,t=3,p=1$" + salt,
+			"$argon2id$v=19$m=104857600,t=3,p=1$" + salt, // 100 GiB
 			"$argon2id$v=19$m=4294967295,t=4294967295,p=255$" + salt,
-			"$argon2id$v=19$m=8192,t=11,p=1$" + salt,
-			"$argon2id$v=19$m=8192,t=1,p=17$" + salt,
-			"$argon2id$v=19$m=8192,t=1,p=1$",
-			"$argon2id$v=19$m=8192,t=1,p=1$" + salt[:20],
-			"$argon2id$v=19$m=8192,t=1,p=1$" + strings.Repeat("A", 88),
-			"$argon2id$v=19$m=8192,t=1,p=1$" + salt + "==",
-			"$argon2id$v=16$m=8192,t=1,p=1$" + salt,
-			"$argon2i$v=19$m=8192,t=1,p=1$" + salt,
+			"$argon2id$v=19$m=65536,t=11,p=1$" + salt,
+			"$argon2id$v=19$m=65536,t=3,p=17$" + salt,
+			"$argon2id$v=19$m=65536,t=3,p=1$",
+			"$argon2id$v=19$m=65536,t=3,p=1$" + onlySalt,
+			"$argon2id$v=19$m=65536,t=3,p=1$" + onlySalt + "$",
+			"$argon2id$v=19$m=65536,t=3,p=1$" + onlySalt[:20] + commitment,
+			"$argon2id$v=19$m=65536,t=3,p=1$" + strings.Repeat("A", 88) + commitment,
+			"$argon2id$v=19$m=65535,t=3,p=1$" + salt,
+			"$argon2id$v=19$m=65536,t=2,p=1$" + salt,
+			"$argon2id$v=19$m=8192,t=1,p=1$" + salt,
+			"$argon2id$v=19$m=65536,t=3,p=1$" + salt + "==",
+			"$argon2id$v=16$m=65536,t=3,p=1$" + salt,
+			"$argon2i$v=19$m=65536,t=3,p=1$" + salt,
 			kmsName,
 		} {
 			var before, after runtime.MemStats

@@ -1,6 +1,7 @@
 package keyset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -8,28 +9,29 @@ import (
 	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 )
 
-// Wrapper is a KEK made ready: derived, where that takes something. It is immutable and safe for concurrent use.
+// Wrapper is a KEK made ready: derived, if that takes something. It is immutable and safe for concurrent use.
 type Wrapper struct {
 	kind   Kind
 	params string
-	cipher *Cipher // behind a pointer as a KEK's source is
+	cipher *veil[ContextCipher]
 }
 
-// Prepare makes k ready for a new wrapping: a passphrase gets a fresh salt, and takes the time of its derivation.
-// ErrKEK where k is unusable.
+// Prepare makes k ready for a new wrapping: a passphrase gets a fresh salt, and takes the time of its derivation. It returns
+// ErrKEK if k is unusable.
 func (k KEK) Prepare() (*Wrapper, error) {
 	if err := k.Check(); err != nil {
 		return nil, err
 	}
-	params, c, err := (*k.source).fresh()
+	params, c, err := k.source.reveal().fresh()
 	if err != nil {
 		return nil, err
 	}
-	return &Wrapper{kind: k.Kind(), params: params, cipher: &c}, nil
+	return &Wrapper{kind: k.Kind(), params: params, cipher: veiled(c)}, nil
 }
 
-// PrepareStored makes k ready for what was stored with that kind and those parameters. ErrWrongKEK where they are not of a
-// KEK such as k, or are outside of the bounds: they are checked before they cost anything. ErrKEK where k is unusable.
+// PrepareStored makes k ready for what was stored with that kind and those parameters. It returns ErrWrongKEK if they are not of
+// a KEK such as k, if they are outside of the bounds, which is checked before they cost anything, and if a passphrase is not
+// the one that they commit to; ErrKEK if k is unusable.
 func (k KEK) PrepareStored(kind Kind, params string) (*Wrapper, error) {
 	if err := k.Check(); err != nil {
 		return nil, err
@@ -37,40 +39,53 @@ func (k KEK) PrepareStored(kind Kind, params string) (*Wrapper, error) {
 	if kind != k.Kind() {
 		return nil, fmt.Errorf("%w: it is wrapped by one of kind %.100q, not %q", ErrWrongKEK, string(kind), string(k.Kind()))
 	}
-	c, err := (*k.source).stored(params)
+	c, err := k.source.reveal().stored(params)
 	if err != nil {
 		return nil, err
 	}
-	return &Wrapper{kind: kind, params: params, cipher: &c}, nil
+	return &Wrapper{kind: kind, params: params, cipher: veiled(c)}, nil
 }
 
-// Kind is the KEK's, to be stored beside what it wrapped.
+// Kind returns the KEK's, to be stored beside what it wrapped.
 func (w *Wrapper) Kind() Kind { return w.kind }
 
-// Params are the KEK's, to be stored beside what it wrapped: a passphrase's Argon2id parameters and salt, an AEAD's name,
-// "" for a raw key.
+// Params returns the KEK's, to be stored beside what it wrapped: a passphrase's Argon2id parameters, salt and commitment, an
+// AEAD's name, "" for a raw key.
 func (w *Wrapper) Params() string { return w.params }
 
-// Wrap encrypts a keyset: the KEK's ciphertext of Tink's serialized Keyset, which is what Tink's EncryptedKeyset has in
-// its field encrypted_keyset. What Tink has beside it there, and does not authenticate, is left out. What was encrypted is
-// decrypted once, to make sure that the KEK can: a service may be allowed the one and not the other. ErrWrongKEK then.
+// Wrap calls WrapWithContext with a context that does not end.
 func (w *Wrapper) Wrap(h *Handle, associatedData []byte) ([]byte, error) {
+	return w.WrapWithContext(context.Background(), h, associatedData)
+}
+
+// WrapWithContext encrypts a keyset: the KEK's ciphertext of Tink's serialized Keyset, which is what Tink's EncryptedKeyset has
+// in its field encrypted_keyset. What Tink has beside it there, and does not authenticate, is left out. What was encrypted is
+// decrypted once, to make sure that the KEK can: a service may be allowed the one and not the other. ErrWrongKEK then.
+//
+// The context goes to the KEK if that takes one. Nothing else here takes long.
+func (w *Wrapper) WrapWithContext(ctx context.Context, h *Handle, associatedData []byte) ([]byte, error) {
 	var wrapped carrier
-	tap := &tap{Cipher: *w.cipher}
-	if err := h.tink.WriteWithAssociatedData(&wrapped, tap, associatedData); err != nil {
+	tap := &tap{ContextCipher: w.cipher.reveal()}
+	if err := h.tink.reveal().WriteWithContext(ctx, &wrapped, tap, associatedData); err != nil {
 		return nil, fmt.Errorf("wrap the keyset: %w", tap.reason(err))
 	}
-	if _, err := w.Unwrap(wrapped.ciphertext, associatedData); err != nil {
+	if _, err := w.UnwrapWithContext(ctx, wrapped.ciphertext, associatedData); err != nil {
 		return nil, fmt.Errorf("wrap the keyset: open it again: %w", err)
 	}
 	return wrapped.ciphertext, nil
 }
 
-// Unwrap is the keyset that Wrap encrypted with the same associated data. ErrWrongKEK where the KEK, the associated data
-// or the ciphertext is another; ErrUnsupported where it holds a key that is of none of the templates.
+// Unwrap calls UnwrapWithContext with a context that does not end.
 func (w *Wrapper) Unwrap(ciphertext, associatedData []byte) (*Handle, error) {
-	tap := &tap{Cipher: *w.cipher}
-	h, err := keyset.ReadWithAssociatedData(&carrier{ciphertext}, tap, associatedData)
+	return w.UnwrapWithContext(context.Background(), ciphertext, associatedData)
+}
+
+// UnwrapWithContext returns the keyset that was wrapped with the same associated data. It returns ErrWrongKEK if the KEK, the
+// associated data or the ciphertext is another, ErrUnsupported if the keyset holds a key that is of none of the templates. The
+// context goes to the KEK if that takes one.
+func (w *Wrapper) UnwrapWithContext(ctx context.Context, ciphertext, associatedData []byte) (*Handle, error) {
+	tap := &tap{ContextCipher: w.cipher.reveal()}
+	h, err := keyset.ReadWithContext(ctx, &carrier{ciphertext}, tap, associatedData)
 	switch {
 	case err != nil && tap.opened:
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
@@ -82,30 +97,49 @@ func (w *Wrapper) Unwrap(ciphertext, associatedData []byte) (*Handle, error) {
 	return fromTink(h)
 }
 
-// String is the kind.
+// String returns the kind.
 func (w *Wrapper) String() string { return string(w.kind) + " wrapper" }
 
-// GoString is String.
+// GoString returns what String does.
 func (w *Wrapper) GoString() string { return w.String() }
+
+// withContext returns c itself if its calls take a context, and otherwise c with the contexts left out.
+func withContext(c Cipher) ContextCipher {
+	if takes, ok := c.(ContextCipher); ok {
+		return takes
+	}
+	return contextless{c}
+}
+
+// contextless is a cipher whose calls take no context.
+type contextless struct{ Cipher }
+
+func (c contextless) EncryptWithContext(_ context.Context, plaintext, associatedData []byte) ([]byte, error) {
+	return c.Encrypt(plaintext, associatedData)
+}
+
+func (c contextless) DecryptWithContext(_ context.Context, ciphertext, associatedData []byte) ([]byte, error) {
+	return c.Decrypt(ciphertext, associatedData)
+}
 
 // tap keeps what a cipher said: Tink passes on the text of its error only.
 type tap struct {
-	Cipher
+	ContextCipher
 	err    error
-	opened bool // Decrypt succeeded
+	opened bool // DecryptWithContext succeeded
 }
 
-func (t *tap) Encrypt(plaintext, associatedData []byte) (_ []byte, err error) {
+func (t *tap) EncryptWithContext(ctx context.Context, plaintext, associatedData []byte) (_ []byte, err error) {
 	defer func() { t.err = err }()
-	return t.Cipher.Encrypt(plaintext, associatedData)
+	return t.ContextCipher.EncryptWithContext(ctx, plaintext, associatedData)
 }
 
-func (t *tap) Decrypt(ciphertext, associatedData []byte) (_ []byte, err error) {
+func (t *tap) DecryptWithContext(ctx context.Context, ciphertext, associatedData []byte) (_ []byte, err error) {
 	defer func() { t.err, t.opened = err, err == nil }()
-	return t.Cipher.Decrypt(ciphertext, associatedData)
+	return t.ContextCipher.DecryptWithContext(ctx, ciphertext, associatedData)
 }
 
-// reason is the cipher's own error, if that is what failed, and err otherwise.
+// reason returns the cipher's own error if that is what failed, and err otherwise.
 func (t *tap) reason(err error) error {
 	if t.err != nil {
 		return t.err

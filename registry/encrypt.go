@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/envelope"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/oxide"
@@ -38,20 +39,26 @@ type EncryptReport struct {
 func Encrypt(ctx context.Context, path string, kek keyset.KEK, opts ...Option) (EncryptReport, error) {
 	var report EncryptReport
 	var opened *opening
-	err := convert(ctx, path, kek, opts, func(o *opening, found keysetFound) error {
+	var w *keyset.Wrapper
+	err := convert(ctx, path, kek, opts, func(ctx context.Context, o *opening, found keysetFound) (err error) {
 		opened = o
 		if found.row != nil {
-			if _, err := o.keys.load(*found.row); err != nil || found.row.Scrub != 0 {
+			if _, err := o.follow(ctx, *found.row); err != nil || found.row.Scrub != 0 {
 				return err // the scrub is all that is left to do, and opening does it
 			}
 			return fmt.Errorf("%w already", ErrEncrypted)
 		}
-		w, err := kek.Prepare()
+		if w == nil {
+			if w, err = o.prepareKEK(ctx, o.keys.kek); err != nil {
+				return err
+			}
+		}
+		ring, err := o.makeKeyring(ctx, w)
 		if err != nil {
 			return err
 		}
 		o.convert = func(ctx context.Context, tx *sqlite.Tx, _ migrate.Status) error {
-			return o.encryptAll(ctx, tx.Conn(), w, &report)
+			return o.encryptAll(ctx, tx.Conn(), ring, &report)
 		}
 		return nil
 	})
@@ -66,16 +73,17 @@ func Encrypt(ctx context.Context, path string, kek keyset.KEK, opts ...Option) (
 // or delete those first. So it does where the table's index lacks a row (ErrCorrupt). ErrNotEncrypted, ErrWrongKey. Revisions stay. Other writers wait meanwhile. Registries that were
 // opened with the key before give ErrNotEncrypted from then on, those without have to be opened again.
 func Decrypt(ctx context.Context, path string, kek keyset.KEK, opts ...Option) error {
-	err := convert(ctx, path, kek, opts, func(o *opening, found keysetFound) error {
+	err := convert(ctx, path, kek, opts, func(ctx context.Context, o *opening, found keysetFound) error {
 		if found.row == nil {
 			return ErrNotEncrypted
 		}
-		if _, err := o.keys.load(*found.row); err != nil {
+		ring, err := o.follow(ctx, *found.row)
+		if err != nil {
 			return err
 		}
 		o.released = true
 		o.convert = func(ctx context.Context, tx *sqlite.Tx, _ migrate.Status) error {
-			return o.decryptAll(ctx, tx.Conn())
+			return o.decryptAll(ctx, tx.Conn(), ring)
 		}
 		return nil
 	})
@@ -103,23 +111,23 @@ func convert(ctx context.Context, path string, kek keyset.KEK, opts []Option, pl
 }
 
 // encryptAll gives the registry a keyset and encrypts every value.
-func (r *opening) encryptAll(ctx context.Context, q *sql.Conn, w *keyset.Wrapper, report *EncryptReport) error {
+func (r *opening) encryptAll(ctx context.Context, q *sql.Conn, ring *keyring, report *EncryptReport) error {
 	if _, err := readKeyset(q); err == nil {
 		return fmt.Errorf("%w already", ErrEncrypted)
 	} else if !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	ring, err := r.createKeyset(q, w, true)
-	if err != nil {
+	if err := r.createKeyset(q, ring, true); err != nil {
 		return err
 	}
 	var key *oxide.Key
 	if r.opts.oxideKey != nil {
+		var err error
 		if key, err = oxide.NewKey(*r.opts.oxideKey); err != nil {
 			return err
 		}
 	}
-	err = r.rewriteAll(ctx, q, "encrypt config", ring.marker, func(name, text string) (string, error) {
+	err := r.rewriteAll(ctx, q, "encrypt config", ring.marker, func(name, text string) (string, error) {
 		plain, fromOxide, err := plaintext(text, key)
 		if err != nil {
 			return "", err
@@ -164,17 +172,17 @@ func plaintext(text string, key *oxide.Key) (plain []byte, fromOxide bool, err e
 
 func isJSON(text []byte) bool { return json.Valid(text) && utf8.Valid(text) }
 
-// decryptAll decrypts every value and removes the keyset.
-func (r *opening) decryptAll(ctx context.Context, q *sql.Conn) error {
+// decryptAll decrypts every value and removes the keyset, which must be ring's: otherwise it returns dbfile.ErrReplaced, for another
+// look.
+func (r *opening) decryptAll(ctx context.Context, q *sql.Conn, ring *keyring) error {
 	row, err := readKeyset(q)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotEncrypted
 	} else if err != nil {
 		return err
 	}
-	ring, err := r.keys.load(row)
-	if err != nil {
-		return err
+	if !ring.isOf(row) { // another process rotated it meanwhile
+		return dbfile.ErrReplaced
 	}
 	if err := queries.ReleaseKeyset(background, sqlite.Privileged(q, sqlite.Update("keyset"))); err != nil {
 		return err
@@ -194,7 +202,7 @@ func (r *opening) decryptAll(ctx context.Context, q *sql.Conn) error {
 
 // rewriteAll puts each value that is not under the marker into another form, in the caller's transaction. Values for which
 // there is none are named in the error, the first of many at least.
-func (r *opening) rewriteAll(
+func (r *Registry) rewriteAll(
 	ctx context.Context, q db.DBTX, op, marker string, rewritten func(key, text string) (string, error),
 ) error {
 	const maxNamed = 100

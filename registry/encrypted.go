@@ -18,12 +18,15 @@ import (
 // encrypted in the file, each bound to its key, and the database itself refuses any other. Modules, the names of keys,
 // times and subsystems' tables are not encrypted.
 //
-// Beside Open's errors it returns ErrWrongKey where the KEK does not open the keyset, or what is stored of that was
-// tampered with, before anything else is read; ErrNotEncrypted where the registry is not encrypted and has config
-// entries ([Encrypt] is how to make it so); ErrInvalid, which wraps keyset.ErrKEK, for an unusable KEK. A refused file
-// stays as it was; one that was missing is there, and empty, where an AEAD fails to wrap its keyset. Where an Encrypt
-// was interrupted before it had removed the last of the plaintext from the file, OpenEncrypted does that first, and
-// returns ErrBusy where other connections hold it off; read-only it leaves that to a writer.
+// Beside Open's errors it returns
+//
+//   - ErrWrongKey if the KEK does not open the keyset, or what is stored of that was tampered with, before anything else is read;
+//   - ErrNotEncrypted if the registry is not encrypted and has config entries: [Encrypt] is how to make it so;
+//   - ErrInvalid, which wraps keyset.ErrKEK, for an unusable KEK.
+//
+// A refused file stays as it was, and no file is made if the KEK wraps no keyset. While the KEK is asked no lock is held, and ctx
+// ends the wait. If an Encrypt was interrupted before it had removed the last of the plaintext from the file, OpenEncrypted does
+// that first, and returns ErrBusy if other connections hold it off; read-only it leaves that to a writer.
 func OpenEncrypted(ctx context.Context, path string, kek keyset.KEK, opts ...Option) (*Registry, error) {
 	r, err := openEncrypted(ctx, path, kek, opts)
 	if err != nil {
@@ -41,10 +44,10 @@ func openEncrypted(ctx context.Context, path string, kek keyset.KEK, opts []Opti
 		return nil, err
 	}
 	var fresh *keyset.Wrapper
-	return open(ctx, path, o, kek, func(o *opening, found keysetFound) error {
+	return open(ctx, path, o, kek, func(ctx context.Context, o *opening, found keysetFound) (err error) {
 		switch {
 		case found.row != nil:
-			_, err := o.keys.load(*found.row)
+			_, err := o.follow(ctx, *found.row)
 			return err
 		case found.encrypted:
 			return fmt.Errorf("%w: %w: it has encrypted values, and no keyset that opens them", ErrWrongKey, ErrCorrupt)
@@ -54,12 +57,16 @@ func openEncrypted(ctx context.Context, path string, kek keyset.KEK, opts []Opti
 			return ErrNotEncrypted
 		}
 		if fresh == nil {
-			if fresh, err = kek.Prepare(); err != nil {
+			if fresh, err = o.prepareKEK(ctx, kek); err != nil {
 				return err
 			}
 		}
+		ring, err := o.makeKeyring(ctx, fresh)
+		if err != nil {
+			return err
+		}
 		o.convert = func(_ context.Context, tx *sqlite.Tx, found migrate.Status) error {
-			return o.encryptEmpty(tx.Conn(), fresh, found.New)
+			return o.encryptEmpty(tx.Conn(), ring, found.New)
 		}
 		return nil
 	})
@@ -99,28 +106,13 @@ func findKeyset(ctx context.Context, q db.DBTX, status migrate.Status, keyed boo
 	return keysetFound{entries: true, encrypted: encrypted != 0}, err
 }
 
-// encryptEmpty gives a registry without entries its keyset, unless another process did. What was deleted from one that is
-// not new may still be in the file.
-func (r *opening) encryptEmpty(q *sql.Conn, w *keyset.Wrapper, isNew bool) error {
-	if _, err := readKeyset(q); !errors.Is(err, sql.ErrNoRows) {
-		return err
-	}
-	if entries, err := queries.HasConfig(background, q); err != nil {
-		return err
-	} else if entries != 0 {
-		return ErrNotEncrypted
-	}
-	_, err := r.createKeyset(q, w, !isNew)
-	return err
+// prepareKEK makes a KEK ready for a new wrapping, which takes a passphrase some time.
+func (r *Registry) prepareKEK(ctx context.Context, kek keyset.KEK) (*keyset.Wrapper, error) {
+	return run(ctx, r.errands, func(context.Context) (*keyset.Wrapper, error) { return kek.Prepare() })
 }
 
-// createKeyset stores a new keyset. With scrub the file may hold plaintext beside the values: what is in tables goes at once, the
-// rest when the file is rewritten.
-func (r *opening) createKeyset(q *sql.Conn, w *keyset.Wrapper, scrub bool) (*keyring, error) {
-	row, err := queries.GetRegistry(background, q)
-	if err != nil {
-		return nil, err
-	}
+// makeKeyring makes the first keyset of the registry that is there, or is yet to be made, and wraps it. No lock is held meanwhile.
+func (r *opening) makeKeyring(ctx context.Context, w *keyset.Wrapper) (*keyring, error) {
 	template := keyset.XChaCha20Poly1305
 	if r.opts.template != nil {
 		template = *r.opts.template
@@ -129,21 +121,38 @@ func (r *opening) createKeyset(q *sql.Conn, w *keyset.Wrapper, scrub bool) (*key
 	if err != nil {
 		return nil, err
 	}
-	ring, err := newKeyring(row.ID, 1, handle, w)
-	if err != nil {
-		return nil, err
+	return run(ctx, r.errands, func(ctx context.Context) (*keyring, error) { return newKeyring(ctx, r.id, 1, handle, w) })
+}
+
+// encryptEmpty gives a registry without entries its keyset, unless another process did. What was deleted from one that is
+// not new may still be in the file.
+func (r *opening) encryptEmpty(q *sql.Conn, ring *keyring, isNew bool) error {
+	if _, err := readKeyset(q); !errors.Is(err, sql.ErrNoRows) {
+		return err
 	}
-	r.keys.derived = w // what opens it again, without the cost of deriving
+	if entries, err := queries.HasConfig(background, q); err != nil {
+		return err
+	} else if entries != 0 {
+		return ErrNotEncrypted
+	}
+	return r.createKeyset(q, ring, !isNew)
+}
+
+// createKeyset stores a new keyset. With scrub the file may hold plaintext beside the values: what is in tables goes at once, the
+// rest when the file is rewritten.
+func (r *opening) createKeyset(q *sql.Conn, ring *keyring, scrub bool) error {
+	r.keys.storing(ring) // which then opens without asking the KEK again
 	params := db.InsertKeysetParams{
-		Generation: ring.generation, Marker: ring.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: ring.wrapped,
+		Generation: ring.generation, Marker: ring.marker, KEK: string(ring.wrapper.Kind()), KEKParams: ring.wrapper.Params(),
+		Wrapped: ring.wrapped,
 	}
 	if scrub {
 		params.Scrub = 1
 		if err := deleteSamples(q); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return ring, queries.InsertKeyset(background, sqlite.Privileged(q, sqlite.Insert("keyset")), params)
+	return queries.InsertKeyset(background, sqlite.Privileged(q, sqlite.Insert("keyset")), params)
 }
 
 // unlock opens the keyset that there is now, and finishes a scrub that is due.
@@ -162,8 +171,13 @@ func (r *opening) unlock(ctx context.Context, writer *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.keys.load(row); err != nil || row.Scrub == 0 {
+	ring, err := r.follow(ctx, row)
+	if err != nil {
 		return err
+	}
+	r.keys.settle(ring)
+	if row.Scrub == 0 {
+		return nil
 	}
 	return r.scrub(ctx, writer, row.Wrapped)
 }

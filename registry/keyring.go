@@ -2,11 +2,11 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/envelope"
@@ -119,81 +119,41 @@ func (k *keyring) lacks(text string) bool {
 
 // isOf reports whether k is what is stored in row.
 func (k *keyring) isOf(row db.GetKeysetRow) bool {
-	return k != nil && k != locked && k.registryID == row.RegistryID && k.generation == row.Generation &&
-		k.marker == row.Marker && string(k.wrapper.Kind()) == row.KEK && k.wrapper.Params() == row.KEKParams &&
-		bytes.Equal(k.wrapped, row.Wrapped)
+	return k != nil && k != locked && sameKeyset(k.row(), row)
 }
 
-// newKeyring is a generation that is yet to be stored: a keyset, wrapped by w.
-func newKeyring(registryID string, generation int64, handle *keyset.Handle, w *keyset.Wrapper) (_ *keyring, err error) {
+// row returns k as it is stored, but for the mark of a scrub.
+func (k *keyring) row() db.GetKeysetRow {
+	return db.GetKeysetRow{
+		RegistryID: k.registryID, Generation: k.generation, Marker: k.marker,
+		KEK: string(k.wrapper.Kind()), KEKParams: k.wrapper.Params(), Wrapped: k.wrapped,
+	}
+}
+
+// isSame reports whether other is the same generation of the same keyset.
+func (k *keyring) isSame(other *keyring) bool {
+	return other != nil && other != locked && k.registryID == other.registryID && k.generation == other.generation &&
+		bytes.Equal(k.wrapped, other.wrapped)
+}
+
+// newKeyring makes a generation that is yet to be stored: a keyset, wrapped by w. The KEK may take its time.
+func newKeyring(ctx context.Context, registryID string, generation int64, handle *keyset.Handle, w *keyset.Wrapper) (*keyring, error) {
 	k := &keyring{
 		registryID: registryID, generation: generation, marker: envelope.Marker(handle.Primary()), handle: handle, wrapper: w,
 	}
-	k.wrapped, err = w.Wrap(handle, k.binding())
+	var err error
+	k.wrapped, err = w.WrapWithContext(ctx, handle, k.binding())
 	return k, err
 }
 
-// binding is the associated data of the wrapped keyset.
-func (k *keyring) binding() []byte {
-	primary, _ := envelope.KeyID(k.marker) // a marker of ours has one
-	return envelope.Keyset(k.registryID, k.generation, primary, string(k.wrapper.Kind()), k.wrapper.Params())
-}
-
-// secrets is what a Registry needs to open keysets, and the newest that it opened.
-type secrets struct {
-	keyed   bool // there is a KEK
-	current atomic.Pointer[keyring]
-
-	mu      sync.Mutex // held while a keyset is opened
-	kek     keyset.KEK
-	derived *keyset.Wrapper // the newest that the KEK was made ready for
-	// Keyrings that this process stored itself, and which the KEK may not open: the one that is being stored, or of which it
-	// is unknown whether it was; and the last few before it, which older snapshots still have.
-	pending  *keyring
-	replaced []*keyring
-}
-
-// maxReplaced is how many keysets may be stored while a caller goes from reading one to opening it.
-const maxReplaced = 8
-
-// load opens the keyset that is stored in row, or takes the one that is open already. ErrWrongKey where the KEK does not
-// open it, or it is not what was stored.
-func (s *secrets) load(row db.GetKeysetRow) (*keyring, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	current := s.current.Load()
-	for _, k := range []*keyring{current, s.pending} {
-		if k.isOf(row) {
-			return k, nil
-		}
-	}
-	k, err := s.open(row)
-	if err != nil {
-		return nil, err
-	}
-	if current == nil || current == locked || current.generation <= k.generation {
-		s.current.Store(k)
-	}
-	return k, nil
-}
-
-func (s *secrets) open(row db.GetKeysetRow) (*keyring, error) {
-	// Deriving may take long, on purpose: an attacker's rows, and others' rotations, must not make it happen again.
-	if w := s.derived; w == nil || string(w.Kind()) != row.KEK || w.Params() != row.KEKParams {
-		w, err := s.kek.PrepareStored(keyset.Kind(row.KEK), row.KEKParams)
-		if err != nil {
-			return nil, err
-		}
-		s.derived = w
-	}
-	k := &keyring{
-		registryID: row.RegistryID, generation: row.Generation, marker: row.Marker, wrapper: s.derived, wrapped: row.Wrapped,
-	}
+// openKeyring opens what is stored in row. It returns ErrWrongKey if w does not open it, or it is not what was stored.
+func openKeyring(ctx context.Context, row db.GetKeysetRow, w *keyset.Wrapper) (*keyring, error) {
+	k := &keyring{registryID: row.RegistryID, generation: row.Generation, marker: row.Marker, wrapper: w, wrapped: row.Wrapped}
 	primary, err := envelope.KeyID(row.Marker)
 	if err != nil || envelope.Marker(primary) != row.Marker {
 		return nil, fmt.Errorf("%w: the keyset's marker was altered", ErrWrongKey)
 	}
-	if k.handle, err = k.wrapper.Unwrap(row.Wrapped, k.binding()); err != nil {
+	if k.handle, err = w.UnwrapWithContext(ctx, row.Wrapped, k.binding()); err != nil {
 		return nil, err
 	}
 	if k.handle.Primary() != primary {
@@ -202,34 +162,24 @@ func (s *secrets) open(row db.GetKeysetRow) (*keyring, error) {
 	return k, nil
 }
 
-// former is the keyring that this process replaced, where row is that one's, and nil otherwise. It is for reading an older
-// snapshot only: a row that was put back must not make anybody encrypt under keys whose KEK was revoked.
-func (s *secrets) former(row db.GetKeysetRow) *keyring {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, k := range s.replaced {
-		if k.isOf(row) {
-			return k
-		}
+// follows returns ErrWrongKey unless a keyset's row is k's own or comes after it: a registry keeps its id, and its generations grow. An
+// older one that was put back holds keys that may be known by now.
+func (k *keyring) follows(row db.GetKeysetRow) error {
+	switch {
+	case k == nil || k == locked || k.isOf(row):
+		return nil
+	case row.RegistryID != k.registryID:
+		return fmt.Errorf("%w: the file holds another registry (%.40q) than the one that was opened", ErrWrongKey, row.RegistryID)
+	case row.Generation == k.generation:
+		return fmt.Errorf("%w: the keyset was replaced by another of the same generation (%d)", ErrWrongKey, row.Generation)
+	case row.Generation < k.generation:
+		return fmt.Errorf("%w: the keyset was replaced by an older one (generation %d, after %d)", ErrWrongKey, row.Generation, k.generation)
 	}
 	return nil
 }
 
-// storing says that k is about to be stored: whoever reads it before adopt is called opens it all the same.
-func (s *secrets) storing(k *keyring) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending = k
-}
-
-// adopt makes k the current keyring, which this process stored itself in the place of former, and kek what opens the ones to
-// come.
-func (s *secrets) adopt(former, k *keyring, kek keyset.KEK) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.kek, s.derived = kek, k.wrapper
-	s.replaced = append(s.replaced, former) // current may be k by now: others read it before this process was told
-	s.replaced = s.replaced[max(0, len(s.replaced)-maxReplaced):]
-	s.pending = nil
-	s.current.Store(k)
+// binding is the associated data of the wrapped keyset.
+func (k *keyring) binding() []byte {
+	primary, _ := envelope.KeyID(k.marker) // a marker of ours has one
+	return envelope.Keyset(k.registryID, k.generation, primary, string(k.wrapper.Kind()), k.wrapper.Params())
 }

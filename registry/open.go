@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -60,7 +62,7 @@ func Open(ctx context.Context, path string, opts ...Option) (*Registry, error) {
 
 // plan is what an opening does beyond opening. It is made from a look at the file, before anything is changed, and again
 // where that file was replaced meanwhile.
-type plan func(o *opening, found keysetFound) error
+type plan func(ctx context.Context, o *opening, found keysetFound) error
 
 // opening is a Registry that is being opened.
 type opening struct {
@@ -73,7 +75,7 @@ type opening struct {
 }
 
 // openPlain is Open's plan.
-func openPlain(o *opening, found keysetFound) error {
+func openPlain(_ context.Context, o *opening, found keysetFound) error {
 	if found.row != nil {
 		o.keys.current.Store(locked)
 	}
@@ -91,7 +93,8 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	r := &Registry{location: location, opts: o, wait: sqlite.Wait{Limit: o.lockTimeout}}
 	r.access = access{r}
 	r.calls.empty = make(chan struct{}, 1)
-	r.keys.kek, r.keys.keyed = kek, kek.Kind() != ""
+	r.errands = newErrands()
+	r.keys.kek, r.keys.keyed, r.keys.errands = kek, kek.Kind() != "", r.errands
 	r.rekeying = make(chan struct{}, 1)
 	r.wal = sqlite.NewWALLimit(location, r.wait, r.walGrown)
 	r.feed = feed.New(r.followLog, watchInterval)
@@ -200,19 +203,49 @@ func (r *opening) look(ctx context.Context, exists bool) (migrate.Status, error)
 	status := seen.status
 	switch {
 	case r.location.IsMemory():
-		if r.opts.mustExist || r.opts.readOnly {
+		if r.opts.mustExist || r.opts.readOnly || r.opts.registryID != "" {
 			return status, invalid("a registry in memory is always new")
 		}
-	case !exists && (r.opts.mustExist || r.opts.readOnly):
+	case !exists && (r.opts.mustExist || r.opts.readOnly || r.opts.registryID != ""):
 		return status, fs.ErrNotExist
 	case status.New && (r.opts.mustExist || r.opts.readOnly):
 		return status, fmt.Errorf("%w: the file is empty", ErrNotRegistry)
 	case r.opts.readOnly && len(status.Pending) > 0:
 		return status, fmt.Errorf("%w: %s: %s", ErrOldSchema, status.Pending[0].Set, status.Pending[0].Name)
 	}
+	if err := r.identify(status); err != nil {
+		return status, err
+	}
 	r.keys.current.Store(nil)
 	r.convert = nil
-	return status, r.plan(r, seen.keyset)
+	return status, r.plan(ctx, r, seen.keyset)
+}
+
+// identify takes the id that the file has, or one for a registry that is yet to be made. It returns an error if [WithRegistryID] says
+// another.
+func (r *opening) identify(status migrate.Status) error {
+	r.id = status.ID
+	if want := r.opts.registryID; want != "" && r.id != want {
+		err := fmt.Errorf("%w: the file holds %s, not the registry %s", ErrReplaced, shownID(r.id), want)
+		if r.keys.keyed {
+			err = fmt.Errorf("%w: %w", ErrWrongKey, err)
+		}
+		return err
+	}
+	if r.id == "" {
+		id := make([]byte, 16)
+		_, _ = rand.Read(id) // never fails (crypto/rand)
+		r.id = hex.EncodeToString(id)
+	}
+	return nil
+}
+
+// shownID returns a registry's id for messages.
+func shownID(id string) string {
+	if id == "" {
+		return "no registry yet"
+	}
+	return fmt.Sprintf("the registry %.40q", id)
 }
 
 // inspect reads the file for look. It may go on after look has returned, and changes nothing of r.

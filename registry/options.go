@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/hex"
 	"io/fs"
 	"log/slog"
 	"time"
@@ -34,6 +35,7 @@ type Option func(*options) error
 
 type options struct {
 	mustExist   bool
+	registryID  string // "": whichever
 	readOnly    bool
 	durability  Durability
 	lockTimeout time.Duration
@@ -88,6 +90,20 @@ func (o *options) now() (schema.Timestamp, error) {
 func WithMustExist() Option {
 	return func(o *options) error {
 		o.mustExist = true
+		return nil
+	}
+}
+
+// WithRegistryID makes Open fail (ErrReplaced, and ErrWrongKey if a key was given) unless the file holds the registry with that id, as
+// [Registry.ID] returned it; a missing file is fs.ErrNotExist. Keep the id beside the KEK: somebody who can write the file could
+// otherwise put another registry there that the same KEK opens. Copies of a file share its id, so an older copy of the same registry
+// is not told apart. An id that no registry has is ErrInvalid.
+func WithRegistryID(id string) Option {
+	return func(o *options) error {
+		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 || hex.EncodeToString(raw) != id {
+			return invalid("the registry id %.80q: want 32 lowercase hexadecimal digits", id)
+		}
+		o.registryID = id
 		return nil
 	}
 }

@@ -113,11 +113,11 @@ func (r *opening) migrateNow(ctx context.Context, looked migrate.Status, now sch
 		} else if enforced { // a connection that could not write was given up, and this is another one
 			return fmt.Errorf("another connection took the writer's place: %w", dbfile.ErrReplaced)
 		}
-		found, err := migrate.Apply(ctx, tx, r.opts.sets, now)
+		found, err := migrate.Apply(ctx, tx, r.opts.sets, now, r.id)
 		if err != nil {
 			return err
 		}
-		if found.New && !looked.New || looked.ID != "" && found.ID != looked.ID {
+		if found.New && !looked.New || found.ID != r.id { // another process made the registry, or put another file there
 			return dbfile.ErrReplaced
 		}
 		if r.convert != nil {

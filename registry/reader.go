@@ -101,9 +101,11 @@ type scope interface {
 	update(ctx context.Context, f func(context.Context, *Tx) error) error
 	settings() *options
 	secrets() *secrets
-	// ring is the keyring to work with; use puts another one in its place, where that is newer.
+	// ring is the keyring to work with; use puts another one in its place, and reports false if there is a newer one.
 	ring() *keyring
-	use(k *keyring)
+	use(k *keyring) bool
+	// refusal says why the stored keyset could not be opened, if that is known: then nobody asks the KEK again.
+	refusal() error
 	// isSnapshot reports whether what is read may be older than the newest commit, and nothing is written.
 	isSnapshot() bool
 	// cache may give what read would; nil where there is none, as in a transaction.

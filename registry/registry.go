@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/oxide-k/stateregistry/internal/commit"
 	"github.com/oxide-k/stateregistry/internal/feed"
@@ -27,7 +28,9 @@ type Registry struct {
 	feed     *feed.Feed
 	reads    *readCache // nil without WithReadCache
 	keys     secrets
-	rekeying chan struct{} // holds a token while the keyset is rotated or rewrapped
+	errands  *errands
+	id       string
+	rekeying chan struct{} // holds a token while the keyset is rotated, rewrapped or rekeyed
 	calls    gate
 	closing  sync.Once
 	closed   error // what closing did
@@ -37,6 +40,9 @@ type Registry struct {
 // ends with ErrClosed; Close does not wait for the bodies of its loops, and may be called from one. Called again it waits
 // for the first and returns what that did. It must not be called from a callback of the registry, which it would wait for.
 //
+// Of calls that wait for a KMS (keyset.AEAD) it waits for [WithLockTimeout] at most. Then they return ErrClosed, and Close closes
+// the database and returns ErrBusy: a call of the AEAD's may be left, unless it ends with its context.
+//
 // Once every registry that may write the file is closed, FILE alone is all of it: Close moves what is in FILE-wal into FILE. If
 // readers of other handles hold that off for 100 ms, or for WithLockTimeout if that is less, Close succeeds all the same and
 // logs a warning: keep FILE-wal with FILE then. An error says that the disk failed meanwhile; no commit is lost by that
@@ -44,16 +50,23 @@ type Registry struct {
 func (r *Registry) Close() error {
 	r.closing.Do(func() {
 		r.feed.Close()
+		limit := time.AfterFunc(r.opts.lockTimeout, r.errands.giveUp)
 		r.calls.close()
+		left := r.errands.settle()
+		limit.Stop()
 		// The writer goes last: only it can move the WAL into the file and remove it.
 		err := errors.Join(r.reads.close(), r.readers.Close())
 		if r.queue != nil {
 			err = errors.Join(err, r.queue.Close(r.settle))
 		}
-		r.closed = failed("close", r.location.String(), err)
+		r.closed = failed("close", r.location.String(), errors.Join(err, left))
 	})
 	return r.closed
 }
+
+// ID returns the registry's id: 16 random bytes in lowercase hex. All copies of a file share it, and it stays for the registry's life.
+// See [WithRegistryID].
+func (r *Registry) ID() string { return r.id }
 
 // settle moves what is in the WAL into the file.
 func (r *Registry) settle(writer *sql.DB) error {
@@ -99,10 +112,11 @@ func (r *Registry) secrets() *secrets { return &r.keys }
 // ring implements scope.
 func (r *Registry) ring() *keyring { return r.keys.current.Load() }
 
-// use implements scope: what the database has now is what counts, even where it is an earlier generation, as after a
-// Decrypt and another Encrypt. (Of two that read it at the same time the slower one may put an older one there. Whoever
-// lacks a key then renews again.)
-func (r *Registry) use(k *keyring) { r.keys.current.Store(k) }
+// use implements scope: an open registry goes to newer generations only.
+func (r *Registry) use(k *keyring) bool { return r.keys.advance(k) }
+
+// refusal implements scope.
+func (r *Registry) refusal() error { return nil }
 
 // read implements scope.
 func (r *Registry) read(ctx context.Context, f func(*sql.Conn) error) error {

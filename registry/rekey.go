@@ -5,161 +5,196 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
-	"github.com/oxide-k/stateregistry/db"
-	"github.com/oxide-k/stateregistry/internal/commit"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/keyset"
 )
 
-// KeysetInfo is what may be known of the registry's keyset: ids, algorithms, what wraps it; no key. ErrEncrypted where the
-// registry was opened without a key, ErrNotEncrypted where it is not encrypted, ErrWrongKey where another process has
-// rewrapped it.
-func (r *Registry) KeysetInfo(ctx context.Context) (keyset.Info, error) {
-	info, err := r.keysetInfo(ctx)
-	return info, failed("keyset info", "", err)
+// RekeyOption changes what Rekey does.
+type RekeyOption func(*rekeying) error
+
+// RekeyTo sets the algorithm of the new key. By default it is the one that [WithKeyTemplate] said, or else that of the key it
+// replaces.
+func RekeyTo(t keyset.Template) RekeyOption {
+	return func(r *rekeying) error {
+		if !t.Valid() {
+			return invalid("%w: %s", keyset.ErrTemplate, t)
+		}
+		r.template = &t
+		return nil
+	}
 }
 
-func (r *Registry) keysetInfo(ctx context.Context) (keyset.Info, error) {
-	if err := r.enter(ctx); err != nil {
-		return keyset.Info{}, err
-	}
-	defer r.leave()
-	ring, err := r.newest(ctx)
-	if err != nil {
-		return keyset.Info{}, err
-	}
-	return keyset.Info{
-		Generation: ring.generation,
-		KEK:        ring.wrapper.Kind(),
-		KEKParams:  ring.wrapper.Params(),
-		Primary:    ring.handle.Primary(),
-		Keys:       ring.handle.Keys(),
-	}, nil
+// RekeyReport is what Rekey did.
+type RekeyReport struct {
+	Generation int64  // of the keyset that the registry has now
+	Primary    uint32 // the id of its only key
+	Entries    int64  // config entries that were sealed anew: all
+	// Scrubbed says that nothing which was under the former keys is left in FILE or FILE-wal. If readers hold that off, FILE-wal keeps some
+	// until the last registry that may write is closed, or [Registry.Compact] empties it.
+	Scrubbed bool
 }
 
-// Rewrap wraps the registry's keyset under another key-encryption key: from then on that one opens the registry, and the
-// old one does not. No value is touched. This Registry goes on with the new one. Others that are open keep the keyset that
-// they have until its next rotation, and then get ErrWrongKey: to revoke a key-encryption key, Rewrap and then
-// RotateKeyset. (Who has an old copy of the file and the old key can still open that copy.)
+// scrubPatience is how long Rekey waits for readers to let it empty the WAL.
+const scrubPatience = time.Second
+
+// Rekey revokes: it gives the registry a fresh keyset under a fresh key-encryption key (KEK), and seals every value anew, in one
+// transaction. Use it if the KEK or a key may be known to somebody else. Nothing that was encrypted under the former keys or the
+// former KEK is ever stored under newKEK, so what somebody puts back is ErrWrongKey or ErrTampered. Then what is left of the former
+// values and keyset is removed from the file (see [RekeyReport]).
 //
-// ErrInvalid for an unusable KEK; ErrEncrypted, ErrNotEncrypted, ErrWrongKey, ErrReadOnly as RotateKeyset has them. On an
-// error the old key-encryption key is the one, except on ErrCommitUnknown: then keep both until one of them opened it.
-func (r *Registry) Rewrap(ctx context.Context, newKEK keyset.KEK) error {
-	return failed("rewrap keyset", "", ended(ctx, r.rewrap(ctx, newKEK)))
+// It cannot take back what was copied: whoever has the old KEK and a copy of the file reads that copy. Change the secrets that
+// were in it.
+//
+// Revisions stay, and no watcher is woken. Readers go on meanwhile; other writers wait, some 10 microseconds an entry. This Registry
+// goes on with newKEK. Others that are open get ErrWrongKey as soon as they meet a new value, or write one. [WithProgress] tells
+// how far it is, inside the transaction. Killed at any point, the registry is as before, under the former KEK, or done, under newKEK.
+//
+//   - ErrInvalid: newKEK is unusable, or it opens the present keyset: it is the same one.
+//   - ErrTampered, with an error for each value that cannot be opened, naming its key: overwrite or delete these first.
+//     ErrCorrupt if the table's index lacks a row.
+//   - ErrEncrypted, ErrNotEncrypted, ErrWrongKey, ErrReadOnly, ErrBusy as RotateKeyset.
+//
+// After any error nothing changed, except on ErrCommitUnknown: then keep both KEKs until one of them opened it. If ctx ends while
+// the file is scrubbed, Rekey succeeds.
+func (r *Registry) Rekey(ctx context.Context, newKEK keyset.KEK, opts ...RekeyOption) (RekeyReport, error) {
+	report, err := r.rekey(ctx, newKEK, opts)
+	return report, failed("rekey", "", ended(ctx, err))
 }
 
-func (r *Registry) rewrap(ctx context.Context, newKEK keyset.KEK) error {
-	newKEK, err := newKEK.Resolve()
-	if err != nil {
-		return err
+func (r *Registry) rekey(ctx context.Context, newKEK keyset.KEK, opts []RekeyOption) (RekeyReport, error) {
+	job := rekeying{Registry: r, template: r.opts.template}
+	if err := apply(&job, opts); err != nil {
+		return RekeyReport{}, err
+	}
+	var err error
+	if job.kek, err = newKEK.Resolve(); err != nil {
+		return RekeyReport{}, err
 	}
 	leave, err := r.enterRekeying(ctx)
 	if err != nil {
-		return err
+		return RekeyReport{}, err
 	}
 	defer leave()
-	if _, err := r.newest(ctx); err != nil { // before the cost of deriving
-		return err
+	if err := job.run(ctx); err != nil {
+		return RekeyReport{}, err
 	}
-	w, err := newKEK.Prepare()
-	if err != nil {
-		return err
-	}
+	report := job.report
+	report.Scrubbed = r.clearWAL(ctx, sqlite.Wait{Limit: min(r.opts.lockTimeout, scrubPatience)}) == nil
+	r.opts.logger.InfoContext(ctx, "registry: rekeyed", "path", r.location.String(), "generation", report.Generation,
+		"primary", fmt.Sprintf("%08x", report.Primary), "kek", string(job.kek.Kind()), "entries", report.Entries,
+		"scrubbed", report.Scrubbed)
+	return report, nil
+}
+
+// rekeying is a Rekey that is running.
+type rekeying struct {
+	*Registry
+	kek      keyset.KEK
+	template *keyset.Template // nil: as it is
+	report   RekeyReport
+}
+
+// run rekeys. If another process changes the keyset before its transaction has begun, it begins again.
+func (r *rekeying) run(ctx context.Context) error {
+	var w *keyset.Wrapper
 	for {
 		ring, err := r.newest(ctx)
 		if err != nil {
 			return err
 		}
-		next, err := r.store(ctx, ring, ring.handle, w, newKEK, nil)
-		if err != nil {
+		if err := r.checkFresh(ctx, ring); err != nil {
 			return err
 		}
-		if next != nil {
-			r.opts.logger.InfoContext(ctx, "registry: keyset rewrapped", "path", r.location.String(),
-				"generation", next.generation, "kek", string(w.Kind()))
-			return nil
-		}
-	}
-}
-
-// enterRekeying begins a call that changes the keyset, of which there is one at a time; leave ends it.
-func (r *Registry) enterRekeying(ctx context.Context) (leave func(), err error) {
-	if err := r.enter(ctx); err != nil {
-		return nil, err
-	}
-	if r.queue == nil {
-		r.leave()
-		return nil, ErrReadOnly
-	}
-	select {
-	case r.rekeying <- struct{}{}:
-	case <-ctx.Done():
-		r.leave()
-		return nil, ctx.Err()
-	}
-	return func() {
-		<-r.rekeying
-		r.leave()
-	}, nil
-}
-
-// newest is the keyset that the database has now, opened with the registry's own key-encryption key.
-func (r *Registry) newest(ctx context.Context) (*keyring, error) {
-	row, err := r.keysetRow(ctx)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil, ErrNotEncrypted
-	case err != nil:
-		return nil, err
-	case !r.keys.keyed:
-		return nil, errNoKey
-	}
-	return r.load(ctx, row)
-}
-
-// store saves handle, wrapped by w, as generation ring.generation+1, and makes it this registry's current keyring; kek is what w is
-// made of. It stores nothing, and returns nil, if the database has another generation by then, or if onlyIf says no in the transaction
-// that would write.
-func (r *Registry) store(
-	ctx context.Context, ring *keyring, handle *keyset.Handle, w *keyset.Wrapper, kek keyset.KEK, onlyIf func(*sql.Conn) (bool, error),
-) (*keyring, error) {
-	next, err := newKeyring(ring.registryID, ring.generation+1, handle, w)
-	if err != nil {
-		return nil, err
-	}
-	stored := false
-	r.keys.storing(next)
-	err = r.queue.Do(ctx, commit.Write{Change: func(conn *sql.Conn) error { // no change of the log: numbers stays right
-		stored = false
-		if onlyIf != nil {
-			if yes, err := onlyIf(conn); err != nil || !yes {
+		if w == nil {
+			if w, err = r.prepareKEK(ctx, r.kek); err != nil {
 				return err
 			}
 		}
-		rows, err := queries.UpdateKeyset(background, sqlite.Privileged(conn, sqlite.Update("keyset")), db.UpdateKeysetParams{
-			Marker: next.marker, KEK: string(w.Kind()), KEKParams: w.Params(), Wrapped: next.wrapped,
-			Generation: ring.generation, OldWrapped: ring.wrapped,
-		})
-		if stored = rows > 0; stored || err != nil {
+		handle, err := r.newHandle(ring)
+		if err != nil {
 			return err
 		}
-		switch row, err := readKeyset(conn); {
-		case errors.Is(err, sql.ErrNoRows): // it was decrypted
-			return nil
-		case err == nil && ring.isOf(row):
-			return fmt.Errorf("%w: a trigger that is not the registry's let the new keyset come to nothing", ErrCorrupt)
-		default: // another process was faster
+		next, err := r.wrap(ctx, ring, handle, w)
+		if err != nil {
 			return err
 		}
-	}})
+		if done, err := r.replace(ctx, ring, next); done || err != nil {
+			return err
+		}
+	}
+}
+
+// checkFresh returns ErrInvalid if the new KEK opens the keyset that there is: then its former holder would not be locked out.
+func (r *rekeying) checkFresh(ctx context.Context, ring *keyring) error {
+	row := ring.row()
+	_, err := run(ctx, r.errands, func(ctx context.Context) (*keyring, error) {
+		w, err := r.kek.PrepareStored(keyset.Kind(row.KEK), row.KEKParams)
+		if err != nil {
+			return nil, err
+		}
+		return openKeyring(ctx, row, w)
+	})
+	switch {
+	case err == nil:
+		return invalid("the new key-encryption key is the one that the registry has: whoever had it would still open the registry")
+	case ctx.Err() != nil || errors.Is(err, ErrClosed):
+		return err
+	}
+	return nil
+}
+
+// newHandle makes a keyset with one key, whose id none of ring's has: values are told apart by it.
+func (r *rekeying) newHandle(ring *keyring) (*keyset.Handle, error) {
+	template := ring.handle.Template()
+	if r.template != nil {
+		template = *r.template
+	}
+	for {
+		handle, err := keyset.New(template)
+		if err != nil || !ring.handle.Has(handle.Primary()) {
+			return handle, err
+		}
+	}
+}
+
+// replace puts next into the place of ring, and all values under its key, in one transaction. It reports false if the database has
+// another keyset than ring's.
+func (r *rekeying) replace(ctx context.Context, ring, next *keyring) (done bool, err error) {
+	r.keys.storing(next)
+	r.report = RekeyReport{Generation: next.generation, Primary: next.handle.Primary()}
+	err = r.queue.Exclusive(ctx, func(tx *sqlite.Tx) (err error) {
+		if done, err = replaceKeyset(tx.Conn(), ring, next); err != nil || !done {
+			return err
+		}
+		if err := r.reseal(ctx, tx.Conn(), ring, next); err != nil {
+			return err
+		}
+		return tx.Commit(ctx)
+	})
 	if errors.Is(err, sqlite.ErrCommitUnknown) {
-		return nil, err // and pending: it may have been stored
+		return false, err // and pending: it may have been stored
 	}
-	if err != nil || !stored {
+	if err != nil || !done {
 		r.keys.storing(nil)
-		return nil, err
+		return false, err
 	}
-	r.keys.adopt(ring, next, kek)
-	return next, nil
+	r.keys.adopt(ring, next, r.kek)
+	return true, nil
+}
+
+func (r *rekeying) reseal(ctx context.Context, conn *sql.Conn, ring, next *keyring) error {
+	err := r.rewriteAll(ctx, conn, "rekey config", next.marker, func(key, text string) (string, error) {
+		json, err := ring.opened(key, text)
+		if err != nil {
+			return "", err
+		}
+		r.report.Entries++
+		return next.sealed(key, json)
+	})
+	if err != nil {
+		return err
+	}
+	return checkNoneStale(conn, next.marker)
 }

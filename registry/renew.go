@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -12,8 +11,8 @@ import (
 )
 
 // renew opens the keyset that the database has now, for a caller whose keyset, have, did not open a value or whose value was not
-// accepted. It returns nil if that is the same. ErrEncrypted where the registry is encrypted and was opened without a key,
-// ErrNotEncrypted where it no longer is, ErrWrongKey where its new keyset does not open.
+// accepted. It returns nil if that is the same, ErrEncrypted if the registry is encrypted and was opened without a key,
+// ErrNotEncrypted if it no longer is, ErrWrongKey if its new keyset does not open, or is no newer one.
 func (a *access) renew(ctx context.Context, have *keyring) (*keyring, error) {
 	row, err := a.keysetRow(ctx)
 	switch {
@@ -28,20 +27,26 @@ func (a *access) renew(ctx context.Context, have *keyring) (*keyring, error) {
 	case have.isOf(row):
 		return nil, nil
 	}
+	if err := a.refusal(); err != nil {
+		return nil, err
+	}
 	return a.load(ctx, row)
 }
 
-// load opens a keyset that was read, and uses it from now on. Where it does not open because this very process rewrapped
-// it meanwhile, it opens the one that came after it, or, in a snapshot, takes the one that was there.
+// load opens a keyset that was read, and uses it from now on. If it does not open because this very process stored another
+// meanwhile, load opens the one that came after it, or, in a snapshot, takes the one that was there. It returns ErrWrongKey if the
+// keyset is older than the one in use, or another registry's.
 func (a *access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error) {
 	for {
-		k, err := a.secrets().load(row)
+		k, err := a.follow(ctx, row)
 		if err == nil {
-			a.use(k)
 			return k, nil
 		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
 		again, gone := a.keysetRow(ctx)
-		if gone == nil && (again.Generation != row.Generation || !bytes.Equal(again.Wrapped, row.Wrapped)) {
+		if gone == nil && !sameKeyset(again, row) {
 			row = again
 			continue
 		}
@@ -50,6 +55,19 @@ func (a *access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error
 			return k, nil
 		}
 		return nil, err
+	}
+}
+
+// follow opens a keyset and uses it, unless one that is in use, or came into use while it was opened, is newer.
+func (a *access) follow(ctx context.Context, row db.GetKeysetRow) (*keyring, error) {
+	for {
+		if err := a.ring().follows(row); err != nil {
+			return nil, err
+		}
+		k, err := a.secrets().load(ctx, row)
+		if err != nil || a.use(k) {
+			return k, err
+		}
 	}
 }
 

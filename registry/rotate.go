@@ -9,6 +9,7 @@ import (
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/keyset"
 )
 
@@ -44,8 +45,9 @@ const maxUnopened = 100
 // transactions, some 40 ms each where the machine has nothing else to do, lets other writers in between them, and needs the
 // memory of a few pages. No revision and no change comes of it. A context that ends, an error, or a crash leaves a registry
 // in which everything reads, with a key more; the next RotateKeyset removes that too. It does not go on with the
-// interrupted one's primary key, but makes one of its own: a key that was there before RotateKeyset was called, whoever may
-// have got hold of it, is gone when it returns nil.
+// interrupted one's primary key, but makes one of its own: a key that was there before RotateKeyset was called is gone when it
+// returns nil. It is for routine: if a key may be known to somebody who can write the file, use [Registry.Rekey]. An older row of the
+// keyset could be put back before the registry is opened the next time, and opens under the same KEK.
 //
 // [WithProgress], given when the registry is opened, tells how far it is.
 //
@@ -108,6 +110,7 @@ func (r *rotation) run(ctx context.Context) error {
 		}
 	}
 	r.progress.end()
+	_ = r.clearWAL(ctx, sqlite.Wait{}) // of the keys that are gone; if readers are in the way, then later
 	r.report.Generation, r.report.Primary = ring.generation, ring.handle.Primary()
 	r.opts.logger.InfoContext(ctx, "registry: keyset rotated", "path", r.location.String(),
 		"generation", r.report.Generation, "primary", fmt.Sprintf("%08x", r.report.Primary),

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ type Tx struct {
 	ctx      context.Context // the callback's; ends after the transaction
 	writable bool
 	keys     atomic.Pointer[keyring] // what opens the values of this snapshot
+	refused  error                   // why the stored keyset could not be opened
 
 	mu   sync.Mutex // held by each statement, and by finish, so that none slips in after the end
 	done atomic.Bool
@@ -100,23 +102,50 @@ func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *T
 		return failed("update", "", ErrReadOnly)
 	}
 	defer r.reads.committed() // f may have read what others committed, whatever became of it
-	var own error             // f's
-	err := r.queue.Exclusive(ctx, func(stx *sqlite.Tx) error {
-		tx, end := r.newTx(ctx, stx, r.ring(), true)
-		defer end()
-		if own = f(tx.ctx, tx); own != nil {
+	var own, refused error    // f's; the keyset's
+	for {
+		moved := false
+		err := r.queue.Exclusive(ctx, func(stx *sqlite.Tx) (err error) {
+			if refused == nil {
+				if moved, err = keysetMoved(stx.Conn(), r.ring()); err != nil || moved {
+					return err
+				}
+			}
+			tx, end := r.newTx(ctx, stx, r.ring(), true)
+			defer end()
+			tx.refused = refused
+			if own = f(tx.ctx, tx); own != nil {
+				return own
+			}
+			tx.finish()
+			if err := checkSchema(ctx, stx); err != nil {
+				return err
+			}
+			return stx.Commit(ctx)
+		})
+		if own != nil {
 			return own
 		}
-		tx.finish()
-		if err := checkSchema(ctx, stx); err != nil {
-			return err
+		if err != nil || !moved {
+			return failed("update", "", ended(ctx, err))
 		}
-		return stx.Commit(ctx)
-	})
-	if own != nil {
-		return own
+		// A KEK may take its time to open what another process stored, and nobody should wait for it behind a transaction.
+		if _, refused = r.newest(ctx); ctx.Err() != nil {
+			return failed("update", "", ctx.Err())
+		}
 	}
-	return failed("update", "", ended(ctx, err))
+}
+
+// keysetMoved reports whether the database has another generation of the keyset than ring.
+func keysetMoved(q db.DBTX, ring *keyring) (bool, error) {
+	if ring == nil || ring == locked {
+		return false, nil
+	}
+	generation, err := queries.GetKeysetGeneration(background, q)
+	if errors.Is(err, sql.ErrNoRows) { // it was decrypted
+		return false, nil
+	}
+	return err == nil && generation != ring.generation, err
 }
 
 // checkSchema returns ErrInvalid if the transaction's statements changed the schema to one that no registry has, such as a foreign key
@@ -197,7 +226,13 @@ func (tx *Tx) secrets() *secrets { return &tx.registry.keys }
 func (tx *Tx) ring() *keyring { return tx.keys.Load() }
 
 // use implements scope.
-func (tx *Tx) use(k *keyring) { tx.keys.Store(k) }
+func (tx *Tx) use(k *keyring) bool {
+	tx.keys.Store(k)
+	return true
+}
+
+// refusal implements scope.
+func (tx *Tx) refusal() error { return tx.refused }
 
 // isSnapshot implements scope.
 func (tx *Tx) isSnapshot() bool { return !tx.writable }

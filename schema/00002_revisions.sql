@@ -17,14 +17,17 @@ CREATE TABLE migrations (
 -- What is true of the registry as a whole: one row.
 CREATE TABLE registry (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
-    id        TEXT    NOT NULL,                -- 16 random bytes, lowercase hex; copies of a file share it
+    id        TEXT    NOT NULL,                -- 16 random bytes, lowercase hex; copies of a file share it. The program
+                                               -- gives it, in the transaction of this migration: it binds a keyset to
+                                               -- the id before that transaction begins.
     log_limit INTEGER NOT NULL DEFAULT 100000 CHECK (typeof(log_limit) = 'integer' AND log_limit >= 1)
 );
-INSERT INTO registry (one, id) VALUES (1, lower(hex(randomblob(16))));
+INSERT INTO registry (one, id) VALUES (1, '');
 CREATE TRIGGER registry_insert BEFORE INSERT ON registry BEGIN
     SELECT RAISE(ABORT, 'registry: its row stays');
 END;
-CREATE TRIGGER registry_update BEFORE UPDATE OF one, id ON registry WHEN NEW.one <> OLD.one OR NEW.id IS NOT OLD.id BEGIN
+CREATE TRIGGER registry_update BEFORE UPDATE OF one, id ON registry
+WHEN NEW.one <> OLD.one OR OLD.id <> '' AND NEW.id IS NOT OLD.id BEGIN
     SELECT RAISE(ABORT, 'registry: its id stays');
 END;
 CREATE TRIGGER registry_delete BEFORE DELETE ON registry BEGIN

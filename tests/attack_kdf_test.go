@@ -6,6 +6,9 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/internal/kdf"
+	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
 
@@ -14,9 +17,15 @@ import (
 func (s *attackSuite) TestParametersOfAKEKAreCheckedBeforeTheyCost() {
 	path := s.create("x.db", cheapPassphrase(attackPassphrase))
 	salt := base64.RawStdEncoding.EncodeToString(make([]byte, 16))
-	params := func(m, t, p string) string { return fmt.Sprintf("$argon2id$v=19$m=%s,t=%s,p=%s$%s", m, t, p, salt) }
+	commitment := "$" + base64.RawStdEncoding.EncodeToString(make([]byte, 32))
+	params := func(m, t, p string) string {
+		return fmt.Sprintf("$argon2id$v=19$m=%s,t=%s,p=%s$%s%s", m, t, p, salt, commitment)
+	}
 	salted := func(bytes int) string {
-		return "$argon2id$v=19$m=8192,t=1,p=1$" + base64.RawStdEncoding.EncodeToString(make([]byte, bytes))
+		return "$argon2id$v=19$m=8192,t=1,p=1$" + base64.RawStdEncoding.EncodeToString(make([]byte, bytes)) + commitment
+	}
+	committed := func(bytes int) string {
+		return strings.TrimSuffix(params("8192", "1", "1"), commitment) + "$" + base64.RawStdEncoding.EncodeToString(make([]byte, bytes))
 	}
 	for name, text := range map[string]string{
 		"no memory":                  params("0", "1", "1"),
@@ -40,17 +49,22 @@ func (s *attackSuite) TestParametersOfAKEKAreCheckedBeforeTheyCost() {
 		"salt of 15 bytes":           salted(15),
 		"salt of 65 bytes":           salted(65),
 		"salt of a million bytes":    salted(1 << 20),
-		"salt that is not base64":    "$argon2id$v=19$m=8192,t=1,p=1$!!!!!!!!!!!!!!!!!!!!!!",
+		"salt that is not base64":    "$argon2id$v=19$m=8192,t=1,p=1$!!!!!!!!!!!!!!!!!!!!!!" + commitment,
+		"no commitment":              strings.TrimSuffix(params("8192", "1", "1"), commitment),
+		"an empty commitment":        committed(0),
+		"a commitment of 31 bytes":   committed(31),
+		"a commitment of 64 bytes":   committed(64),
+		"a commitment of a million":  committed(1 << 20),
 		"salt with padding":          params("8192", "1", "1") + "==",
 		"leading zeros":              params("08192", "1", "1"),
 		"plus sign":                  params("+8192", "1", "1"),
 		"hexadecimal":                params("0x2000", "1", "1"),
 		"spaces":                     params("8192", " 1", "1"),
 		"a line more":                params("8192", "1", "1") + "\n",
-		"a hash behind it":           params("8192", "1", "1") + "$AAAA",
+		"one part more":              params("8192", "1", "1") + "$AAAA",
 		"another version":            strings.Replace(params("8192", "1", "1"), "v=19", "v=16", 1),
 		"argon2i":                    strings.Replace(params("8192", "1", "1"), "argon2id", "argon2i", 1),
-		"another order":              "$argon2id$v=19$t=1,m=8192,p=1$" + salt,
+		"another order":              "$argon2id$v=19$t=1,m=8192,p=1$" + salt + commitment,
 		"empty":                      "",
 		"one character":              "$",
 		"garbage":                    "\xff\x00\xfe%s%d%n",
@@ -88,9 +102,34 @@ func (s *attackSuite) allocated(f func()) uint64 {
 }
 
 // The passphrase of a file that an attacker gave other, valid parameters: they are used, and do not help.
-func (s *attackSuite) TestCheaperParametersDoNotOpenTheKeyset() {
+func (s *attackSuite) TestOtherParametersDoNotOpenTheKeyset() {
 	path := s.create("x.db", cheapPassphrase(attackPassphrase))
-	salt := base64.RawStdEncoding.EncodeToString(make([]byte, 64))
-	s.forge(path, "UPDATE keyset SET kek_params = '$argon2id$v=19$m=8192,t=1,p=1$"+salt+"'")
-	s.refusesToOpen(path, cheapPassphrase(attackPassphrase), registry.ErrWrongKey)
+	for _, forged := range []string{
+		"kek_params = substr(kek_params, 1, length(kek_params) - 43) || '" + base64.RawStdEncoding.EncodeToString(make([]byte, 32)) + "'",
+		"kek_params = replace(kek_params, 'p=1', 'p=2')",
+		"kek_params = replace(kek_params, 't=1', 't=2')",
+	} {
+		s.forge(path, "UPDATE keyset SET "+forged)
+		s.refusesToOpen(path, cheapPassphrase(attackPassphrase), registry.ErrWrongKey)
+	}
+}
+
+// An attacker who guesses pays what the registry pays: a whole keyset of theirs under the right guess does not open if it is cheaper
+// than any that the registry makes.
+func (s *attackSuite) TestAKeysetUnderACheapGuessDoesNotOpen() {
+	path := s.create("x.db", keyset.Passphrase(attackPassphrase))
+	row, _ := s.unwrapped(path, keyset.Passphrase(attackPassphrase))
+	handle, err := keyset.New(keyset.XChaCha20Poly1305)
+	s.Require().NoError(err)
+	for _, cost := range []kdf.Cost{
+		{Time: 1, MemoryKiB: 8 << 10, Threads: 1}, {Time: 2, MemoryKiB: 64 << 10, Threads: 4}, {Time: 3, MemoryKiB: 32 << 10, Threads: 4},
+	} {
+		w, err := keyset.PassphraseAtCost(attackPassphrase, cost).Prepare()
+		s.Require().NoError(err)
+		wrapped, err := w.Wrap(handle, envelope.Keyset(row.RegistryID, row.Generation, handle.Primary(), row.KEK, w.Params()))
+		s.Require().NoError(err)
+		s.forge(path, fmt.Sprintf("UPDATE keyset SET marker = '%s', kek_params = '%s', wrapped = x'%x'",
+			envelope.Marker(handle.Primary()), w.Params(), wrapped))
+		s.refusesToOpen(path, keyset.Passphrase(attackPassphrase), registry.ErrWrongKey)
+	}
 }

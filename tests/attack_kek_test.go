@@ -60,6 +60,7 @@ func (s *attackSuite) TestAWrongKEKIsNamedAndTheFileStays() {
 	kms := s.newService()
 	made := map[string]string{
 		"passphrase": s.create("passphrase.db", cheapPassphrase(attackPassphrase)),
+		"default":    s.create("default.db", keyset.Passphrase(attackPassphrase)),
 		"another":    s.create("another.db", cheapPassphrase("another one")),
 		"raw key":    s.create("raw.db", rawKEK32()),
 		"AEAD":       s.create("aead.db", keyset.AEAD("kms", kms)),
@@ -81,7 +82,7 @@ func (s *attackSuite) TestAWrongKEKIsNamedAndTheFileStays() {
 		"an AEAD of another name":        {"AEAD", keyset.AEAD("kms2", kms), registry.ErrWrongKey},
 		"another AEAD of that name":      {"AEAD", keyset.AEAD("kms", s.newService()), registry.ErrWrongKey},
 		"a raw key for an AEAD":          {"AEAD", rawKEK32(), registry.ErrWrongKey},
-		"a variable that holds another":  {"passphrase", keyset.FromEnv("ATTACK_OTHER_KEY"), registry.ErrWrongKey},
+		"a variable that holds another":  {"default", keyset.FromEnv("ATTACK_OTHER_KEY"), registry.ErrWrongKey},
 		"a variable, and a raw key":      {"raw key", keyset.FromEnv("ATTACK_KEY"), registry.ErrWrongKey},
 		"no passphrase":                  {"passphrase", cheapPassphrase(""), registry.ErrInvalid},
 		"no KEK":                         {"passphrase", keyset.KEK{}, registry.ErrInvalid},
@@ -109,7 +110,8 @@ func (s *attackSuite) TestAWrongKEKIsNamedAndTheFileStays() {
 			s.staysLocked(path)
 		})
 	}
-	s.opensWhole(made["passphrase"], keyset.FromEnv("ATTACK_KEY"))
+	s.opensWhole(made["passphrase"], cheapPassphrase(attackPassphrase))
+	s.opensWhole(made["default"], keyset.FromEnv("ATTACK_KEY"))
 	s.opensWhole(made["AEAD"], keyset.AEAD("kms", kms))
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/oxide-k/stateregistry/internal/kdf"
 	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 	"github.com/oxide-k/stateregistry/tests/formatreader"
@@ -80,16 +79,13 @@ var goldenFiles = []goldenFile{
 	{name: "rotating", kek: &goldenRaw, template: keyset.AES256GCM, rotating: true},
 }
 
-// goldenCost is the lowest cost that is legal.
-var goldenCost = kdf.Cost{Time: 1, MemoryKiB: 8 << 10, Threads: 1}
-
 // kek is the key-encryption key as the registry takes it.
 func (k *goldenKEK) kek(t testing.TB) keyset.KEK {
 	switch k.Kind {
 	case keyset.KindRawKey:
 		return keyset.RawKey(fromHex(t, k.RawKey))
 	case keyset.KindPassphrase:
-		return keyset.PassphraseAtCost(k.Passphrase, goldenCost)
+		return keyset.Passphrase(k.Passphrase)
 	case keyset.KindAEAD:
 		return keyset.AEAD(k.Name, newGoldenCipher(t, fromHex(t, k.Key)))
 	}

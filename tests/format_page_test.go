@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"github.com/stretchr/testify/suite"
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/aead/aesgcm"
@@ -255,10 +257,15 @@ func (s *pageSuite) TestTinkReadsTheWrappedKeysetAsItsOwn() {
 
 func (s *pageSuite) TestThePassphraseExampleIsTheCodes() {
 	x := s.example("passphrase")[0]
-	params, err := kdf.Parse(x["kek_params"])
+	params, err := kdf.Parse(x["kek_params"], kdf.DefaultCost())
 	s.Require().NoError(err)
-	s.Require().Equal(x["key"], hex.EncodeToString(params.Key(x["passphrase"])))
-	s.Require().Contains(s.text, kdf.Params{Cost: kdf.DefaultCost()}.String()+"<salt>")
+	key, err := params.Key(x["passphrase"])
+	s.Require().NoError(err)
+	s.Require().Equal(x["key"], hex.EncodeToString(key))
+	written := strings.Split(x["kek_params"], "$")
+	s.Require().Equal(x["salt"], hexOfBase64(s.T(), written[4]))
+	s.Require().Equal(x["commitment"], hexOfBase64(s.T(), written[5]))
+	s.Require().Contains(s.text, strings.TrimSuffix(kdf.Params{Cost: kdf.DefaultCost()}.String(), "$")+"<salt>$<commitment>")
 }
 
 func (s *pageSuite) TestTheOxideKExampleIsTheCodes() {
@@ -282,4 +289,10 @@ func newestVersion(t testing.TB) string {
 	closeVerified(t, reg)
 	rows := sqliteRows(t, path, "SELECT max(number) FROM migrations WHERE set_name = 'core'")
 	return strings.Trim(rows[0][0], `"`)
+}
+
+func hexOfBase64(t testing.TB, text string) string {
+	raw, err := base64.RawStdEncoding.DecodeString(text)
+	require.NoError(t, err)
+	return hex.EncodeToString(raw)
 }

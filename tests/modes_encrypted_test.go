@@ -15,7 +15,6 @@ import (
 
 	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/kdf"
-	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
@@ -27,7 +26,6 @@ type opener = func(ctx context.Context, path string, opts ...registry.Option) (*
 
 const (
 	modePassphrase = "correct horse battery staple"
-	modeKeyVar     = "STATEREGISTRY_TEST_KEY" // TestMain gives it that passphrase
 	// modeKMS is the URI of a key in Tink's fake of a KMS, which holds the key itself.
 	modeKMS = "fake-kms://CMnezvYIElQKSAowdHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUuY3J5cHRvLnRpbmsuQWVzR2NtS2V5EhIaEPHtdNBYyRErbHw" +
 		"AB8J83hMYARABGMnezvYIIAE"
@@ -59,16 +57,6 @@ func encryptedWith(kek keyset.KEK, always ...registry.Option) opener {
 	return func(ctx context.Context, path string, opts ...registry.Option) (*registry.Registry, error) {
 		return registry.OpenEncrypted(ctx, path, kek, append(always[:len(always):len(always)], opts...)...)
 	}
-}
-
-// encryptedFromEnv opens with the passphrase from the environment. Where that wraps a keyset itself it takes its time: what
-// is no registry yet gets the passphrase at less cost. The key is the same.
-func encryptedFromEnv(ctx context.Context, path string, opts ...registry.Option) (*registry.Registry, error) {
-	kek := keyset.FromEnv(modeKeyVar)
-	if path == registry.InMemory || !isRegistry(path) {
-		kek = modeCheapPassphrase()
-	}
-	return registry.OpenEncrypted(ctx, path, kek, opts...)
 }
 
 // maker makes a registry without entries in a file that is missing.
@@ -211,19 +199,4 @@ func oxideFirst(kek keyset.KEK) maker {
 func isMissing(path string) bool {
 	_, err := os.Stat(path)
 	return errors.Is(err, fs.ErrNotExist)
-}
-
-// isRegistry reports whether a file has the registry's mark. SQLite has to look: closing another descriptor of a database
-// that this process has open would drop its locks.
-func isRegistry(path string) bool {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	pool, err := sql.Open("sqlite3", sqliteURI(path, "?mode=ro&immutable=1"))
-	if err != nil {
-		return false
-	}
-	defer pool.Close()
-	var mark int64
-	return pool.QueryRow("PRAGMA application_id").Scan(&mark) == nil && mark == migrate.ApplicationID
 }

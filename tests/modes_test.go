@@ -35,7 +35,7 @@ var modes = []mode{
 	{name: "encrypted-from-plain", kek: modeFromKMS(), origin: true,
 		open: madeBy(plainFirst(modeFromKMS()), encryptedWith(modeFromKMS()))},
 	{name: "encrypted-from-oxide", kek: modeCheapPassphrase(), origin: true,
-		open: madeBy(oxideFirst(modeCheapPassphrase()), encryptedFromEnv)},
+		open: madeBy(oxideFirst(modeCheapPassphrase()), encryptedWith(modeCheapPassphrase()))},
 }
 
 // encrypted reports whether the file holds no value as it is.

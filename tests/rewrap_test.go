@@ -265,11 +265,11 @@ func (s *rotationSuite) TestAVerificationTellsARewrapFromDamage() {
 // A variable may be unset once the registry is open, so that no child inherits it.
 func (s *rotationSuite) TestTheEnvironmentIsReadOnce() {
 	s.T().Setenv("STATEREGISTRY_TEST_ONCE", "opens it")
-	s.Require().NoError(s.reg.Rewrap(s.ctx, cheapPassphrase("opens it")))
+	s.Require().NoError(s.reg.Rewrap(s.ctx, keyset.Passphrase("opens it")))
 	reg, err := s.openWith(keyset.FromEnv("STATEREGISTRY_TEST_ONCE"))
 	s.Require().NoError(err)
 	s.T().Setenv("STATEREGISTRY_TEST_ONCE", "")
-	s.Require().NoError(s.reg.Rewrap(s.ctx, cheapPassphrase("opens it"))) // with another salt
+	s.Require().NoError(s.reg.Rewrap(s.ctx, keyset.Passphrase("opens it"))) // with another salt
 	s.fill(s.reg, 3)
 	s.rotate(s.reg)
 	s.holds(reg, 3)

@@ -12,7 +12,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(text(256<<10, 10, 16, 64))
 	f.Add(text(100<<20, 1, 1, 16))
 	f.Add(text(8<<10, 0, 0, 0))
-	f.Add("$argon2id$v=19$m=65536,t=3,p=4$AAECAwQFBgcICQoLDA0ODw")
+	f.Add("$argon2id$v=19$m=65536,t=3,p=4$AAECAwQFBgcICQoLDA0ODw$sQTuCxCKT+ZjEEAE0mcyU3guhjJ/WeenPqq9L9rwaSU")
 	f.Add("$argon2id$v=19$m=65536,t=3,p=4$AAECAwQFBgcICQoLDA0ODx")
 	f.Add("$argon2id$v=19$m=065536,t=+3,p=4$AAECAwQFBgcICQoLDA0ODw==")
 	f.Add("$argon2id$v=19$m=65536,t=3,p=4$AAECAwQFBgcICQoLDA0ODw\n")
@@ -20,7 +20,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("$argon2id$v=16$m=65536,t=3,p=4$")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := Parse(text)
+		p, err := parse(text)
 		if err != nil {
 			require.ErrorIs(t, err, ErrParams)
 			return
@@ -29,6 +29,7 @@ func FuzzParse(f *testing.F) {
 		require.True(t, p.Time >= 1 && p.Time <= 10, "%d passes", p.Time)
 		require.True(t, p.MemoryKiB >= 8<<10 && p.MemoryKiB <= 256<<10, "%d KiB", p.MemoryKiB)
 		require.True(t, p.Threads >= 1 && p.Threads <= 16, "%d lanes", p.Threads)
+		require.Len(t, p.commitment, 32)
 		require.True(t, len(p.salt) >= 16 && len(p.salt) <= 64, "a salt of %d bytes", len(p.salt))
 	})
 }

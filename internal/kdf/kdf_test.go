@@ -16,45 +16,94 @@ import (
 // cheapest is the least that is accepted.
 func cheapest() Cost { return Cost{Time: 1, MemoryKiB: minMemoryKiB, Threads: 1} }
 
-// text is the stored form of parameters that may be out of bounds, with a salt of that many bytes.
+// text returns the stored form of parameters that may be out of bounds, with a salt of that many bytes.
 func text(memory, time, threads uint64, salt int) string {
-	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s", memory, time, threads,
-		base64.RawStdEncoding.EncodeToString(bytes.Repeat([]byte{0xfb}, salt)))
+	return committed(memory, time, threads, salt, CommitmentSize)
 }
+
+func committed(memory, time, threads uint64, salt, commitment int) string {
+	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", memory, time, threads,
+		base64.RawStdEncoding.EncodeToString(bytes.Repeat([]byte{0xfb}, salt)),
+		base64.RawStdEncoding.EncodeToString(bytes.Repeat([]byte{0xfc}, commitment)))
+}
+
+// parse reads parameters at whatever cost.
+func parse(text string) (Params, error) { return Parse(text, cheapest()) }
 
 // The keys are those of the reference implementation, libargon2: what was locked once opens for ever.
 func TestAPassphraseGivesTheSameKeyForEver(t *testing.T) {
 	for _, golden := range []struct{ passphrase, params, key string }{
 		{
-			"correct horse battery staple", "$argon2id$v=19$m=8192,t=1,p=1$AAECAwQFBgcICQoLDA0ODw",
-			"9aeef75313e585f492c33c5e12d82e9ad253b7dd78632d537e899cd4eddd789c",
+			"correct horse battery staple",
+			"$argon2id$v=19$m=8192,t=1,p=1$AAECAwQFBgcICQoLDA0ODw$sQTuCxCKT+ZjEEAE0mcyU3guhjJ/WeenPqq9L9rwaSU",
+			"95796a82db1837b4ce7c31f0656c9cfd1f8e940f744c287103e030751432a1b0",
 		},
 		{
-			"correct horse battery staple", "$argon2id$v=19$m=65536,t=3,p=4$AAECAwQFBgcICQoLDA0ODw",
-			"853b272a44db1421c02962669a55eb0994f3cab385ed1c4c79253eee19bab49e",
+			"correct horse battery staple",
+			"$argon2id$v=19$m=65536,t=3,p=4$AAECAwQFBgcICQoLDA0ODw$p00flN2CWKSLNTWzd8n9RlC3xn/rgnv3rcE458dHYI0",
+			"7b4fe5ce00a08735b19613560a0f9834c951c2ca1d326edc579d6a453bb4bb85",
 		},
 		{
-			"Grüße", "$argon2id$v=19$m=8193,t=2,p=16$" + strings.Repeat("/", 85) + "w",
-			"b4c634298c8dc0753671626391507f44605ece8b1278f9a3bfeade2f3076cc01",
+			"Grüße", "$argon2id$v=19$m=8193,t=2,p=16$" + strings.Repeat("/", 85) + "w$g2pDm9Lsm2Cg0wYE5Xgr62DgkdLOTJOJP+/xyooulXQ",
+			"5797f443f7537b4b166b6ebad8de11a76607c43fca8c168550afa3578ec60845",
 		},
 	} {
-		p, err := Parse(golden.params)
+		p, err := parse(golden.params)
 		require.NoError(t, err, golden.params)
-		require.Equal(t, golden.key, hex.EncodeToString(p.Key(golden.passphrase)), golden.params)
+		key, err := p.Key(golden.passphrase)
+		require.NoError(t, err, golden.params)
+		require.Equal(t, golden.key, hex.EncodeToString(key), golden.params)
+		_, err = p.Key(golden.passphrase + "\x00")
+		require.ErrorIs(t, err, ErrPassphrase)
+	}
+}
+
+// Whoever writes the file chooses the commitment: it stands for one passphrase, and is compared to the last bit.
+func TestAKeyIsGivenOnlyForTheCommitmentToIt(t *testing.T) {
+	p, key, err := New("x", cheapest())
+	require.NoError(t, err)
+	require.NotEqual(t, key, p.commitment)
+	again, err := p.Key("x")
+	require.NoError(t, err)
+	require.Equal(t, key, again)
+	for bit := range 8 * CommitmentSize {
+		if bit%64 != bit/64 { // each derivation takes its time
+			continue
+		}
+		other := p
+		other.commitment = bytes.Clone(p.commitment)
+		other.commitment[bit/8] ^= 1 << (bit % 8)
+		_, err = other.Key("x")
+		require.ErrorIs(t, err, ErrPassphrase, "bit %d", bit)
+	}
+}
+
+func TestACostBelowTheCallersIsRefused(t *testing.T) {
+	least := Cost{Time: 2, MemoryKiB: 16 << 10, Threads: 4}
+	for params, accepted := range map[string]bool{
+		text(16<<10, 2, 4, 16): true, text(16<<10, 2, 1, 16): true, text(16<<10, 2, 16, 16): true, text(17<<10, 3, 4, 16): true,
+		text(16<<10-1, 2, 4, 16): false, text(16<<10, 1, 4, 16): false, text(256<<10, 1, 4, 16): false, text(8<<10, 10, 4, 16): false,
+	} {
+		_, err := Parse(params, least)
+		if accepted {
+			require.NoError(t, err, params)
+		} else {
+			require.ErrorIs(t, err, ErrParams, params)
+		}
 	}
 }
 
 func TestTheDefaultCostIsTheSecondRecommendationOfRFC9106(t *testing.T) {
 	require.Equal(t, Cost{Time: 3, MemoryKiB: 65536, Threads: 4}, DefaultCost())
-	p, err := New(DefaultCost())
+	p, _, err := New("x", DefaultCost())
 	require.NoError(t, err)
-	require.Regexp(t, `^\$argon2id\$v=19\$m=65536,t=3,p=4\$[A-Za-z0-9+/]{22}$`, p.String())
+	require.Regexp(t, `^\$argon2id\$v=19\$m=65536,t=3,p=4\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`, p.String())
 }
 
 func TestEachNewSaltIsAnother(t *testing.T) {
 	seen := map[string]bool{}
-	for range 100 {
-		p, err := New(cheapest())
+	for range 10 {
+		p, _, err := New("x", cheapest())
 		require.NoError(t, err)
 		require.Len(t, p.salt, 16)
 		require.False(t, seen[string(p.salt)])
@@ -63,10 +112,10 @@ func TestEachNewSaltIsAnother(t *testing.T) {
 }
 
 func TestWhatStringWritesParseReads(t *testing.T) {
-	for _, c := range []Cost{cheapest(), DefaultCost(), {Time: maxTime, MemoryKiB: maxMemoryKiB, Threads: maxThreads}} {
-		p, err := New(c)
+	for _, c := range []Cost{cheapest(), DefaultCost(), {Time: 2, MemoryKiB: minMemoryKiB + 1, Threads: maxThreads}} {
+		p, _, err := New("x", c)
 		require.NoError(t, err)
-		again, err := Parse(p.String())
+		again, err := Parse(p.String(), c)
 		require.NoError(t, err)
 		require.Equal(t, p, again)
 	}
@@ -77,11 +126,12 @@ func TestTheKeyDependsOnAllParameters(t *testing.T) {
 	for _, params := range []string{
 		text(8192, 1, 1, 16), text(8193, 1, 1, 16), text(8192, 2, 1, 16), text(8192, 1, 2, 16), text(8192, 1, 1, 17),
 	} {
-		p, err := Parse(params)
+		p, err := parse(params)
 		require.NoError(t, err, params)
 		for _, passphrase := range []string{"x", "x ", "X"} {
-			key := p.Key(passphrase)
+			key, commitment := p.derive(passphrase)
 			require.Len(t, key, KeySize)
+			require.Len(t, commitment, CommitmentSize)
 			require.Empty(t, keys[string(key)])
 			keys[string(key)] = params + passphrase
 		}
@@ -94,22 +144,22 @@ func TestEachBoundIsWhereItIsSaidToBe(t *testing.T) {
 		text(256<<10, 10, 16, 64),
 	}
 	for _, params := range inside {
-		p, err := Parse(params)
+		p, err := parse(params)
 		require.NoError(t, err, params)
 		require.Equal(t, params, p.String())
-		_, err = New(p.Cost)
-		require.NoError(t, err, params)
+		require.NoError(t, p.Check(), params)
 	}
 	outside := []string{
 		text(8<<10-1, 1, 1, 16), text(256<<10+1, 1, 1, 16), text(0, 1, 1, 16), text(100<<20, 1, 1, 16), // KiB: the last is 100 GiB
 		text(8<<10, 0, 1, 16), text(8<<10, 11, 1, 16), text(8<<10, math.MaxUint32, 1, 16),
 		text(8<<10, 1, 0, 16), text(8<<10, 1, 17, 16), text(8<<10, 1, math.MaxUint8, 16),
 		text(8<<10, 1, 1, 15), text(8<<10, 1, 1, 65), text(8<<10, 1, 1, 1),
+		committed(8<<10, 1, 1, 16, 0), committed(8<<10, 1, 1, 16, 31), committed(8<<10, 1, 1, 16, 33), committed(8<<10, 1, 1, 16, 64),
 		// What a narrower integer would wrap round to something allowed.
 		text(math.MaxUint32+1+8<<10, 1, 1, 16), text(8<<10, math.MaxUint32+2, 1, 16), text(8<<10, 1, 257, 16),
 	}
 	for _, params := range outside {
-		_, err := Parse(params)
+		_, err := parse(params)
 		require.ErrorIs(t, err, ErrParams, params)
 	}
 	for _, c := range []Cost{
@@ -118,7 +168,7 @@ func TestEachBoundIsWhereItIsSaidToBe(t *testing.T) {
 		{Time: 1, MemoryKiB: 8<<10 - 1, Threads: 1}, {Time: 1, MemoryKiB: 256<<10 + 1, Threads: 1},
 		{Time: 1, MemoryKiB: 8 << 10, Threads: 0}, {Time: 1, MemoryKiB: 8 << 10, Threads: 17},
 	} {
-		_, err := New(c)
+		_, _, err := New("x", c)
 		require.ErrorIs(t, err, ErrParams, "%+v", c)
 	}
 }
@@ -127,16 +177,18 @@ func TestEachBoundIsWhereItIsSaidToBe(t *testing.T) {
 func TestRefusingParametersCostsNoMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := Parse(text(100<<20, 1, 1, 16))
+	_, err := parse(text(100<<20, 1, 1, 16))
 	runtime.ReadMemStats(&after)
 	require.ErrorIs(t, err, ErrParams)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 }
 
 func TestParametersHaveOneSpelling(t *testing.T) {
-	const salt = "AAECAwQFBgcICQoLDA0ODw"
+	const commitment = "sQTuCxCKT+ZjEEAE0mcyU3guhjJ/WeenPqq9L9rwaSU"
+	const onlySalt = "AAECAwQFBgcICQoLDA0ODw"
+	const salt = onlySalt + "$" + commitment
 	const good = "$argon2id$v=19$m=8192,t=1,p=1$" + salt
-	_, err := Parse(good)
+	_, err := parse(good)
 	require.NoError(t, err)
 
 	for name, other := range map[string]string{
@@ -163,15 +215,21 @@ func TestParametersHaveOneSpelling(t *testing.T) {
 		"one more":                 "$argon2id$v=19$m=8192,t=1,p=1,keyid=1$" + salt,
 		"twice":                    "$argon2id$v=19$m=8192,t=1,t=1,p=1$" + salt,
 		"no number":                "$argon2id$v=19$m=,t=1,p=1$" + salt,
-		"no salt":                  "$argon2id$v=19$m=8192,t=1,p=1$",
+		"no salt":                  "$argon2id$v=19$m=8192,t=1,p=1$$" + commitment,
+		"nothing behind":           "$argon2id$v=19$m=8192,t=1,p=1$",
+		"no commitment":            "$argon2id$v=19$m=8192,t=1,p=1$" + onlySalt,
+		"an empty commitment":      "$argon2id$v=19$m=8192,t=1,p=1$" + onlySalt + "$",
 		"no salt, no dollar":       "$argon2id$v=19$m=8192,t=1,p=1",
 		"padding":                  good + "==",
 		"URL alphabet":             "$argon2id$v=19$m=8192,t=1,p=1$-_" + salt[2:],
-		"bits that say nothing":    good[:len(good)-1] + "x",
-		"salt one character short": good[:len(good)-1],
-		"line feed in the salt":    good[:len(good)-4] + "\n" + good[len(good)-4:],
-		"return in the salt":       good[:len(good)-4] + "\r" + good[len(good)-4:],
-		"a hash behind":            good + "$AAAA",
+		"bits that say nothing":    good[:len(good)-1] + "V",
+		"and in the salt":          "$argon2id$v=19$m=8192,t=1,p=1$" + onlySalt[:21] + "x$" + commitment,
+		"one character short":      good[:len(good)-1],
+		"salt one character short": "$argon2id$v=19$m=8192,t=1,p=1$" + onlySalt[1:] + "$" + commitment,
+		"line feed":                good[:len(good)-4] + "\n" + good[len(good)-4:],
+		"return":                   good[:len(good)-4] + "\r" + good[len(good)-4:],
+		"line feed in the salt":    "$argon2id$v=19$m=8192,t=1,p=1$" + onlySalt[:4] + "\n" + onlySalt[4:] + "$" + commitment,
+		"one part more":            good + "$AAAA",
 		"text behind":              good + " x",
 		"space behind":             good + " ",
 		"line feed behind":         good + "\n",
@@ -183,7 +241,7 @@ func TestParametersHaveOneSpelling(t *testing.T) {
 		"space before the salt":    "$argon2id$v=19$m=8192,t=1,p=1$ " + salt,
 		"too large for any number": "$argon2id$v=19$m=99999999999999999999999,t=1,p=1$" + salt,
 	} {
-		_, err := Parse(other)
+		_, err := parse(other)
 		require.ErrorIs(t, err, ErrParams, name)
 	}
 }

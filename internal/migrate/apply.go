@@ -18,8 +18,8 @@ import (
 //
 // Foreign keys should be off on the connection (sqlite.WithoutForeignKeys): with them on, dropping a table, as rebuilding one takes,
 // deletes the rows of the tables that refer to it. Apply checks them itself, and returns ErrSet if rows refer to nothing that did not
-// before. The context bounds the migrations.
-func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp) (Status, error) {
+// before. The context bounds the migrations. If the migrations make the registry it gets newID, which the returned Status has then.
+func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp, newID string) (Status, error) {
 	conn := tx.Conn()
 	status, err := Inspect(ctx, conn, sets)
 	if err != nil || len(status.Pending) == 0 {
@@ -68,6 +68,16 @@ func Apply(ctx context.Context, tx *sqlite.Tx, sets []Set, now schema.Timestamp)
 		if err != nil {
 			return Status{}, err
 		}
+	}
+	if status.ID == "" {
+		rows, err := queries.SetRegistryID(ctx, sqlite.Privileged(conn, sqlite.Update("registry")), newID)
+		if err == nil && rows != 1 {
+			err = refuse(ErrCorrupt, "table registry has no row")
+		}
+		if err != nil {
+			return Status{}, err
+		}
+		status.ID = newID
 	}
 	return status, tx.SetApplicationID(ApplicationID)
 }

@@ -166,6 +166,8 @@ func (c core) examine(
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, "", refuse(ErrCorrupt, "table registry has no row")
+	case err == nil && row.ID == "":
+		return nil, "", refuse(ErrCorrupt, "table registry has no id")
 	case err == nil && row.LogLimit < 1:
 		return nil, "", refuse(ErrCorrupt, "table registry has no limit of the change log")
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -54,7 +55,7 @@ func (s *migrateSuite) apply(ctx context.Context, sets ...Set) ([]Pending, error
 	s.Require().NoError(err)
 	defer tx.Release()
 	defer tx.Rollback()
-	found, err := Apply(ctx, tx, sets, schema.NewTimestamp(time.Now()))
+	found, err := Apply(ctx, tx, sets, schema.NewTimestamp(time.Now()), strings.Repeat("0f", 16))
 	if err != nil {
 		return nil, err
 	}

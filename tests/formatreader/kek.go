@@ -1,6 +1,7 @@
 package formatreader
 
 import (
+	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
 	"regexp"
@@ -33,7 +34,11 @@ func Passphrase(passphrase string) KEK {
 		if err != nil || passphrase == "" {
 			return nil, fmt.Errorf("%w: not the parameters of a passphrase", ErrWrongKey)
 		}
-		key := argon2.IDKey([]byte(passphrase), a.salt, a.time, a.memory, a.lanes, chacha20poly1305.KeySize)
+		derived := argon2.IDKey([]byte(passphrase), a.salt, a.time, a.memory, a.lanes, 2*chacha20poly1305.KeySize)
+		key, commitment := derived[:chacha20poly1305.KeySize], derived[chacha20poly1305.KeySize:]
+		if subtle.ConstantTimeCompare(commitment, a.commitment) != 1 {
+			return nil, fmt.Errorf("%w: another passphrase", ErrWrongKey)
+		}
 		return openXChaCha(key, wrapped, associatedData)
 	}}
 }
@@ -53,10 +58,11 @@ type argon struct {
 	memory, time uint32
 	lanes        uint8
 	salt         []byte
+	commitment   []byte
 }
 
 // The numbers have as many digits as their upper bounds at most, and no leading zeros: one form, nothing overflows.
-var phc = regexp.MustCompile(`^\$argon2id\$v=19\$m=([1-9][0-9]{3,5}),t=([1-9][0-9]?),p=([1-9][0-9]?)\$([A-Za-z0-9+/]+)$`)
+var phc = regexp.MustCompile(`^\$argon2id\$v=19\$m=([1-9][0-9]{3,5}),t=([1-9][0-9]?),p=([1-9][0-9]?)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]{43})$`)
 
 // parsePHC reads the parameters within their bounds.
 func parsePHC(text string) (argon, error) {
@@ -72,11 +78,15 @@ func parsePHC(text string) (argon, error) {
 		}
 	}
 	salt, err := base64.RawStdEncoding.Strict().DecodeString(m[4])
+	if err != nil {
+		return argon{}, err
+	}
+	commitment, err := base64.RawStdEncoding.Strict().DecodeString(m[5])
 	switch {
 	case err != nil:
 		return argon{}, err
-	case n[0] < 8192 || n[0] > 262144, n[1] < 1 || n[1] > 10, n[2] < 1 || n[2] > 16, len(salt) < 16 || len(salt) > 64:
+	case n[0] < 65536 || n[0] > 262144, n[1] < 3 || n[1] > 10, n[2] < 1 || n[2] > 16, len(salt) < 16 || len(salt) > 64:
 		return argon{}, ErrWrongKey
 	}
-	return argon{memory: uint32(n[0]), time: uint32(n[1]), lanes: uint8(n[2]), salt: salt}, nil
+	return argon{memory: uint32(n[0]), time: uint32(n[1]), lanes: uint8(n[2]), salt: salt, commitment: commitment}, nil
 }

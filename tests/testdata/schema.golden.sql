@@ -48,7 +48,9 @@ CREATE TABLE modules (
 -- table registry
 CREATE TABLE registry (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
-    id        TEXT    NOT NULL,                -- 16 random bytes, lowercase hex; copies of a file share it
+    id        TEXT    NOT NULL,                -- 16 random bytes, lowercase hex; copies of a file share it. The program
+                                               -- gives it, in the transaction of this migration: it binds a keyset to
+                                               -- the id before that transaction begins.
     log_limit INTEGER NOT NULL DEFAULT 100000 CHECK (typeof(log_limit) = 'integer' AND log_limit >= 1)
 );
 -- trigger changes_compact
@@ -175,7 +177,8 @@ CREATE TRIGGER registry_insert BEFORE INSERT ON registry BEGIN
     SELECT RAISE(ABORT, 'registry: its row stays');
 END;
 -- trigger registry_update
-CREATE TRIGGER registry_update BEFORE UPDATE OF one, id ON registry WHEN NEW.one <> OLD.one OR NEW.id IS NOT OLD.id BEGIN
+CREATE TRIGGER registry_update BEFORE UPDATE OF one, id ON registry
+WHEN NEW.one <> OLD.one OR OLD.id <> '' AND NEW.id IS NOT OLD.id BEGIN
     SELECT RAISE(ABORT, 'registry: its id stays');
 END;
 -- columns of changes: cid, name, type, not null, default, primary key, hidden
