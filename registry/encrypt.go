@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"unicode/utf8"
 
-	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/envelope"
 	"github.com/oxide-k/stateregistry/internal/migrate"
@@ -198,64 +196,4 @@ func (r *opening) decryptAll(ctx context.Context, q *sql.Conn, ring *keyring) er
 		return err
 	}
 	return queries.DeleteKeyset(background, sqlite.Privileged(q, sqlite.Delete("keyset")))
-}
-
-// rewriteAll puts each value that is not under the marker into another form, in the caller's transaction. Values for which
-// there is none are named in the error, the first of many at least.
-func (r *Registry) rewriteAll(
-	ctx context.Context, q db.DBTX, op, marker string, rewritten func(key, text string) (string, error),
-) error {
-	const maxNamed = 100
-	var refused []error
-	more := 0
-	refuse := func(key string, err error) {
-		if len(refused) < maxNamed {
-			refused = append(refused, &Error{Op: op, Key: key, Err: classify(err)})
-		} else {
-			more++
-		}
-	}
-	untyped, err := queries.ListUntypedConfig(ctx, q) // which no statement finds by their text
-	if err != nil {
-		return err
-	}
-	for _, key := range untyped {
-		refuse(key, fmt.Errorf("%w: its key or its value is no text", ErrDecode))
-	}
-	progress, err := newProgress(q, &r.opts)
-	if err != nil {
-		return err
-	}
-	walk := staleWalk{marker: marker}
-	for {
-		entries, err := walk.next(ctx, q)
-		if err != nil {
-			return err
-		}
-		if len(entries) == 0 {
-			break
-		}
-		for _, e := range entries {
-			text, err := rewritten(e.key, e.text)
-			if err != nil {
-				refuse(e.key, err)
-				continue
-			}
-			rows, err := queries.ReencryptConfig(background, q, db.ReencryptConfigParams{Value: text, Key: e.key, OldValue: e.text})
-			if err != nil {
-				return err
-			}
-			if rows != 1 && !slices.Contains(untyped, e.key) {
-				refuse(e.key, fmt.Errorf("%w: the row is not found by its key", ErrCorrupt))
-			}
-		}
-		progress.add(len(entries))
-	}
-	if more > 0 {
-		refused = append(refused, fmt.Errorf("and %d more", more))
-	}
-	if len(refused) == 0 {
-		progress.end()
-	}
-	return errors.Join(refused...)
 }

@@ -91,7 +91,7 @@ func newProgress(q db.DBTX, o *options) (*progress, error) {
 
 // add tells of entries more that are done. There may be more than were counted: others write meanwhile.
 func (p *progress) add(entries int) {
-	if p.tell != nil {
+	if p.tell != nil && entries > 0 {
 		p.done += int64(entries)
 		p.total = max(p.total, p.done)
 		p.tell(p.done, p.total)

@@ -38,6 +38,7 @@ func roles() map[string]role {
 		"set":      roleSet,
 		"backup":   roleBackup,
 		"nth":      roleNth,
+		"rekey":    roleRekey,
 		"read":     roleRead,
 	}
 	maps.Copy(all, systemRoles())

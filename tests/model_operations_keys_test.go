@@ -88,6 +88,48 @@ func (r *modelRun) rewrap() {
 	r.sameKeyset(reg)
 }
 
+// rekey gives the registry a fresh keyset under another KEK. Other handles are out.
+func (r *modelRun) rekey() {
+	at := r.random.IntN(len(r.handles))
+	reg := r.handles[at]
+	if !r.mode.encrypted() {
+		r.say("Rekey, of nothing")
+		_, err := reg.Rekey(r.ctx, kekOf(9))
+		r.isTyped(err, registry.ErrNotEncrypted)
+		return
+	}
+	for _, each := range r.handles {
+		r.sameKeyset(each) // who missed a rotation before it is out at once
+	}
+	former := r.keks[r.kek]
+	_, err := reg.Rekey(r.ctx, former)
+	r.isTyped(err, registry.ErrInvalid)
+	r.kek = (r.kek + 1 + r.random.IntN(len(r.keks)-1)) % len(r.keks)
+	r.say("Rekey with KEK %d", r.kek)
+	report, err := reg.Rekey(r.ctx, r.keks[r.kek], registry.RekeyTo(r.keyset.Keys[0].Template))
+	r.NoError(err)
+	info, err := reg.KeysetInfo(r.ctx)
+	r.NoError(err)
+	r.NotEqual(r.keyset.Primary, info.Primary)
+	r.Equal(registry.RekeyReport{
+		Generation: r.keyset.Generation + 1, Primary: info.Primary, Entries: int64(len(r.state.config)), Scrubbed: report.Scrubbed,
+	}, report)
+	r.Len(info.Keys, 1)
+	r.Equal(r.keyset.Keys[0].Template, info.Keys[0].Template)
+	r.keyset = info
+	r.through(reg).sameRows(r.state.revision)
+	if !r.mode.memory {
+		_, err = registry.OpenEncrypted(r.ctx, r.path, former, r.options()...)
+		r.isTyped(err, registry.ErrWrongKey)
+	}
+	if len(r.handles) > 1 {
+		_, err := r.handles[1-at].SetConfig(r.ctx, "former", 1)
+		r.isTyped(err, registry.ErrWrongKey)
+		r.close(1 - at)
+	}
+	r.sameKeyset(reg)
+}
+
 // sameKeyset compares what may be known of the keyset: it has one key.
 func (r *modelRun) sameKeyset(reg *registry.Registry) {
 	info, err := reg.KeysetInfo(r.ctx)

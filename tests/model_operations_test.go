@@ -24,6 +24,7 @@ func modelActs(m mode) (acts []modelAct) {
 		{name: "View", weight: 60, do: func(r *modelRun) { r.view(r.handle()) }},
 		{name: "RotateKeyset", weight: 3, do: (*modelRun).rotate},
 		{name: "Rewrap", weight: 2, do: (*modelRun).rewrap},
+		{name: "Rekey", weight: 2, do: (*modelRun).rekey},
 		{name: "Backup", weight: 1, do: (*modelRun).backup},
 		{name: "reopen", weight: 5, do: (*modelRun).reopen, files: true},
 		{name: "second handle", weight: 6, do: (*modelRun).second, files: true},

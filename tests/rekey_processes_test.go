@@ -130,6 +130,57 @@ func (s *rekeyProcessSuite) TestARotationThatIsKilledLosesNothingAndIsFinishedBy
 	s.T().Logf("%d of %d were killed after they had begun", begun, rekeyKills)
 }
 
+// roleRekey rekeys when it is told to.
+func roleRekey(args []string) error {
+	reg, err := openKEK1(background, args[0])
+	if err != nil {
+		return err
+	}
+	saying("ready")
+	hearing().Scan()
+	if _, err := reg.Rekey(background, kekOf(2)); err != nil {
+		return err
+	}
+	saying("done")
+	return reg.Close()
+}
+
+// After a kill the registry is whole under the one KEK or the other, and never under both.
+func (s *rekeyProcessSuite) TestARekeyThatIsKilledIsDoneOrNot() {
+	s.fill(s.reg, rekeyEntries)
+	s.Require().NoError(s.reg.Close())
+	random := s.random()
+	measured := filepath.Join(s.T().TempDir(), "measured.db")
+	copyFile(s.T(), s.path, measured)
+	whole := s.took("rekey", measured)
+	outcomes := map[bool]int{}
+	for range rekeyKills {
+		path := filepath.Join(s.T().TempDir(), "killed.db")
+		copyFile(s.T(), s.path, path)
+		s.killAt(random, whole, "rekey", path)
+		old, errOld := openKEK1(s.ctx, path)
+		reg, errNew := registry.OpenEncrypted(s.ctx, path, kekOf(2))
+		done := errOld != nil
+		outcomes[done]++
+		if done {
+			s.Require().NoError(errNew)
+			s.Require().ErrorIs(errOld, registry.ErrWrongKey)
+		} else {
+			s.Require().ErrorIs(errNew, registry.ErrWrongKey)
+			reg = old
+		}
+		s.holds(reg, rekeyEntries)
+		s.Require().Len(s.keys(reg), 1)
+		if !done {
+			_, err := reg.Rekey(s.ctx, kekOf(2))
+			s.Require().NoError(err)
+		}
+		closeVerified(s.T(), reg)
+	}
+	s.T().Logf("%d of %d were killed before the commit", outcomes[false], rekeyKills)
+	s.reg = s.open()
+}
+
 // roleEncrypt encrypts a file when it is told to.
 func roleEncrypt(args []string) error {
 	saying("ready")

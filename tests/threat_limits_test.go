@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/suite"
 
+	"github.com/oxide-k/stateregistry/internal/envelope"
 	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
@@ -187,10 +189,48 @@ func (s *limitSuite) TestNamesTimesAndLengthsAreVisible() {
 func (s *limitSuite) TestTheOldKeysetStaysInTheFileForAWhile() {
 	old := fromHex(s.T(), strings.Trim(s.cell(s.path, "SELECT wrapped FROM keyset"), "X'"))
 	s.with(s.path, s.kek, func(reg *registry.Registry) {
-		s.Require().NoError(reg.Rewrap(s.ctx, s.new))
+		s.Require().NoError(reg.View(s.ctx, func(context.Context, *registry.Tx) error {
+			return reg.Rewrap(s.ctx, s.new)
+		}))
 		// Another process reads: closing a second descriptor would drop this one's locks.
 		data, err := exec.CommandContext(s.ctx, program(s.T(), "cat"), s.path, s.path+"-wal").Output()
 		s.Require().NoError(err)
 		s.Require().True(bytes.Contains(data, old))
 	})
+}
+
+// Rewrap leaves the data keys as they are. Whoever had the old KEK has them, and whoever sees the row of that moment, under the new
+// KEK, can put it back after a rotation, with values of their own. Rekey leaves no such row: see TestRevocation.
+func (s *limitSuite) TestARowThatARewrapLeftIsTakenAfterARotation() {
+	attacker := &attackSuite{dir: s.T().TempDir()}
+	attacker.SetT(s.T())
+	row, leaked := attacker.unwrapped(s.path, s.kek)
+	s.with(s.path, s.kek, func(reg *registry.Registry) { s.Require().NoError(reg.Rewrap(s.ctx, s.new)) })
+	between, _ := attacker.unwrapped(s.path, s.new)
+	s.with(s.path, s.new, func(reg *registry.Registry) {
+		_, err := reg.RotateKeyset(s.ctx)
+		s.Require().NoError(err)
+	})
+	value, err := leaked.Encrypt([]byte(`"forged"`), envelope.AppendValue(nil, row.RegistryID, "config", "a", leaked.Primary()))
+	s.Require().NoError(err)
+	text, err := envelope.Seal(value)
+	s.Require().NoError(err)
+	attacker.forge(s.path, putBack(between), "UPDATE config SET value = '"+text+"' WHERE key = 'a'")
+	reg, err := registry.OpenEncrypted(s.ctx, s.path, s.new)
+	s.Require().NoError(err)
+	s.holds(reg, "a", "forged")
+	s.Require().NoError(reg.Close())
+}
+
+// Another registry, whole, in the place of this one: the KEK opens both. WithRegistryID tells them apart.
+func (s *limitSuite) TestAnotherRegistryUnderTheSameKEKIsTaken() {
+	other := filepath.Join(s.T().TempDir(), "other.db")
+	s.with(other, s.kek, func(reg *registry.Registry) { s.set(reg, "a", "the other's") })
+	id := ""
+	s.with(s.path, s.kek, func(reg *registry.Registry) { id = reg.ID() })
+	s.Require().NoError(os.Remove(s.path))
+	copyFile(s.T(), other, s.path)
+	_, err := registry.OpenEncrypted(s.ctx, s.path, s.kek, registry.WithRegistryID(id))
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	s.with(s.path, s.kek, func(reg *registry.Registry) { s.holds(reg, "a", "the other's") })
 }
