@@ -7,9 +7,11 @@
 //	FromEnv()             a passphrase in an environment variable
 //	RawKey(key)           32 random bytes that something else keeps
 //	AEAD(name, a)         a KMS, a Vault, a Tink keyset of your own: anything that encrypts and decrypts
+//	AEADWithContext(…)    the same, for what takes contexts only
 //
 // Losing the KEK is losing the values: there is no way back without it. A registry's keyset can be wrapped under another
-// KEK at any time (Registry.Rewrap), and its keys replaced (Registry.RotateKeyset); [Template] chooses their algorithm.
+// KEK at any time (Registry.Rewrap), and its keys replaced (Registry.RotateKeyset); if one of them may be known to somebody else,
+// both are replaced at once (Registry.Rekey). [Template] chooses the algorithm.
 //
 // A [Handle] and a [Wrapper] are what the registry works with: an immutable Tink keyset, and a KEK made ready to wrap one.
 // Nothing in this package prints key material, whatever the verb.

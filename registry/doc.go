@@ -47,7 +47,8 @@
 //
 // [OpenEncrypted] opens a registry whose values are encrypted in the file, under a keyset of its own that a key-encryption
 // key of the caller's wraps (package keyset); each value is bound to its registry and its key. [Encrypt] turns a file that
-// exists. [Registry.RotateKeyset] replaces the keys and [Registry.Rewrap] the key-encryption key, while everybody goes on.
+// exists. [Registry.RotateKeyset] replaces the keys and [Registry.Rewrap] the key-encryption key, while everybody goes on;
+// [Registry.Rekey] replaces both if one of them may be known.
 // docs/format.md says what is in the file, docs/threat-model.md against whom that helps.
 //
 // # Errors

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log"
@@ -96,6 +97,35 @@ func ExampleRegistry_RotateKeyset() {
 	// Output:
 	// 1 value under a new key, 1 key retired
 	// generation 4 of the keyset, under a passphrase
+}
+
+// A key-encryption key that somebody else may know is revoked.
+func ExampleRegistry_Rekey() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "kernel")
+	check(err)
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "kernel.db")
+	old, fresh := make([]byte, keyset.RawKeySize), make([]byte, keyset.RawKeySize)
+	_, _ = rand.Read(old) // it never fails
+	_, _ = rand.Read(fresh)
+
+	reg, err := registry.OpenEncrypted(ctx, path, keyset.RawKey(old))
+	check(err)
+	_, err = reg.SetConfig(ctx, "api_token", "s3cr3t")
+	check(err)
+	report, err := reg.Rekey(ctx, keyset.RawKey(fresh))
+	check(err)
+	fmt.Println(report.Entries, "value sealed anew, nothing left of before:", report.Scrubbed)
+	_, err = reg.SetConfig(ctx, "api_token", "another one") // since somebody may have read the first
+	check(err)
+	check(reg.Close())
+
+	_, err = registry.OpenEncrypted(ctx, path, keyset.RawKey(old))
+	fmt.Println("the old key is the wrong one:", errors.Is(err, registry.ErrWrongKey))
+	// Output:
+	// 1 value sealed anew, nothing left of before: true
+	// the old key is the wrong one: true
 }
 
 // A file that exists is turned once, by an act of its own.

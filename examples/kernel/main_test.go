@@ -70,6 +70,7 @@ func (s *kernelSuite) TestTellsTheStoryTwice() {
 			"14 config entries are encrypted, and no plaintext of them is left in the file",
 			`refused, as it should be: registry: get config "api_token": it is encrypted`,
 			"and no revision came of it: 34, 34",
+			"14 entries are sealed anew under fresh keys; nothing of before is left in the file: true",
 			"the keyset is at generation 4, under a rawkey",
 			"wrong key",
 			"verified: 14 config entries, each opened and read",

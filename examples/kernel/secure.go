@@ -15,8 +15,8 @@ import (
 // passphrase opens the demo's registry first. A kernel gets its own from keyset.FromEnv, or from a person.
 const passphrase = "correct horse battery staple"
 
-// secure encrypts the registry at path, which nobody may have open, rotates its keys, and puts it under another
-// key-encryption key, which it leaves in keyFile.
+// secure encrypts the registry at path, which nobody may have open, rotates its keys, and then revokes its key-encryption
+// key for another, which it leaves in keyFile.
 func secure(ctx context.Context, path, keyFile string, out io.Writer) error {
 	heading(out, "Encrypt")
 	report, err := registry.Encrypt(ctx, path, keyset.Passphrase(passphrase))
@@ -32,7 +32,7 @@ func secure(ctx context.Context, path, keyFile string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(rekey(ctx, reg, path, keyFile, out), reg.Close())
+	return errors.Join(changeKeys(ctx, reg, path, keyFile, out), reg.Close())
 }
 
 // withoutKey shows what somebody sees who has the file and no key.
@@ -45,8 +45,8 @@ func withoutKey(ctx context.Context, path string, out io.Writer) error {
 	return errors.Join(showRefusal(out, err, registry.ErrEncrypted), reg.Close())
 }
 
-// rekey goes through the life of a key.
-func rekey(ctx context.Context, reg *registry.Registry, path, keyFile string, out io.Writer) error {
+// changeKeys goes through the life of a key.
+func changeKeys(ctx context.Context, reg *registry.Registry, path, keyFile string, out io.Writer) error {
 	token, err := registry.Get[string](ctx, reg, "api_token")
 	if err != nil {
 		return err
@@ -69,15 +69,18 @@ func rekey(ctx context.Context, reg *registry.Registry, path, keyFile string, ou
 	fmt.Fprintf(out, "%d entries are under key %08x now, key %08x is gone, and no revision came of it: %d, %d\n",
 		rotated.Reencrypted, rotated.Primary, rotated.Retired, before, after)
 
-	heading(out, "Rewrap: another key-encryption key")
+	heading(out, "Rekey: the passphrase is revoked")
 	key := make([]byte, keyset.RawKeySize)
 	_, _ = rand.Read(key) // never fails (crypto/rand)
 	if err := os.WriteFile(keyFile, key, 0o600); err != nil {
 		return err
 	}
-	if err := reg.Rewrap(ctx, keyset.RawKey(key)); err != nil {
+	rekeyed, err := reg.Rekey(ctx, keyset.RawKey(key))
+	if err != nil {
 		return err
 	}
+	fmt.Fprintf(out, "%d entries are sealed anew under fresh keys; nothing of before is left in the file: %t\n",
+		rekeyed.Entries, rekeyed.Scrubbed)
 	info, err := reg.KeysetInfo(ctx)
 	if err != nil {
 		return err
