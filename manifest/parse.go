@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
-	"strconv"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/oxide-k/stateregistry/registry"
@@ -130,38 +129,18 @@ func checkNames(object []byte) error {
 	return nil
 }
 
-// hasLoneSurrogate reports whether a string of the JSON in data has an escape that is half of a surrogate pair, without the other
-// half. Backslashes are nowhere but in strings.
-func hasLoneSurrogate(data []byte) bool {
-	for {
-		at := bytes.IndexByte(data, '\\')
-		if at < 0 {
-			return false
-		}
-		data = data[at:]
-		first, isUnicode := unicodeEscape(data)
-		switch {
-		case !isUnicode:
-			data = data[2:]
-		case !utf16.IsSurrogate(first):
-			data = data[6:]
-		default:
-			second, _ := unicodeEscape(data[6:])
-			if utf16.DecodeRune(first, second) == utf8.RuneError {
-				return true
-			}
-			data = data[12:]
-		}
-	}
-}
+// escapes finds the escapes in strings of JSON. Its one group is half of a surrogate pair, without the other half.
+var escapes = regexp.MustCompile(`\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])`)
 
-// unicodeEscape returns the code unit of the escape \uXXXX that data begins with.
-func unicodeEscape(data []byte) (unit rune, ok bool) {
-	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
-		return 0, false
+// hasLoneSurrogate reports whether a string in JSON has an escape that stands for no character.
+func hasLoneSurrogate(text []byte) bool {
+	for {
+		match := escapes.FindSubmatchIndex(text)
+		if match == nil || match[2] >= 0 {
+			return match != nil
+		}
+		text = text[match[1]:]
 	}
-	n, err := strconv.ParseUint(string(data[2:6]), 16, 16)
-	return rune(n), err == nil
 }
 
 // malformed says where the text stops being JSON.
