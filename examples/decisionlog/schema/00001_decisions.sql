@@ -19,8 +19,8 @@ CREATE TABLE IF NOT EXISTS xai_decisions (
 CREATE INDEX IF NOT EXISTS idx_xai_actor_time ON xai_decisions (actor, timestamp DESC);
 
 -- Newest first, of everybody. The text order of such timestamps is their order in time, whatever number of fractional digits they
--- have, because + comes before the point, and before the digits. Where they are the same, the rowid tells which was inserted first
--- (VACUUM may change rowids, but not their order).
+-- have, because + comes before the point, and before the digits. (Of one moment the form with fewer digits counts as the earlier.)
+-- Where they are the same, the rowid tells which was inserted first; VACUUM may change rowids, but not their order.
 CREATE INDEX idx_xai_time ON xai_decisions (timestamp);
 
 -- Append-only. REPLACE removes the row that is in its way without firing a DELETE trigger, and OR IGNORE would keep quiet about it,
