@@ -104,7 +104,7 @@ func split(data []byte) (map[string]json.RawMessage, error) {
 	return fields, checkNames(data)
 }
 
-// checkNames refuses a JSON object that has a name twice. A map keeps the last of them; oxide-k refuses the file.
+// checkNames refuses a JSON object that has a name twice. A map keeps the last of them; oxide-k refuses the file if it knows the name.
 func checkNames(object []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(object))
 	if _, err := decoder.Token(); err != nil { // the brace

@@ -67,7 +67,7 @@ func Log(ctx context.Context, tx *registry.Tx, d Decision) (Decision, error) {
 		err = insert(ctx, tx, normal)
 	}
 	if err != nil {
-		return Decision{}, fmt.Errorf("decisionlog: log %q: %w", d.ID, err)
+		return Decision{}, fmt.Errorf("decisionlog: log %.64q: %w", d.ID, err)
 	}
 	return normal, nil
 }
