@@ -1,6 +1,7 @@
 package manifest_test
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -75,11 +76,35 @@ func (s *manifestSuite) TestAnEmptyDescriptionIsNotNone() {
 	s.Require().Equal(new(""), m.Metadata().Description)
 }
 
-func (s *manifestSuite) TestUnknownFieldsAreIgnoredAndNamesComparedToTheLetter() {
-	m, err := manifest.Parse([]byte(
-		`{"ID":7,"id":"a","name":"A","Name":"other","version":"1","kind":"wasm","KIND":[],"signature":{"x":[1]}}`))
+func (s *manifestSuite) TestUnknownFieldsAreKeptAsWrittenAndNamesComparedToTheLetter() {
+	text := []byte(`{"ID":7,"id":"a","name":"A","Name":"other","version":"1","kind":"wasm","KIND":[],"none":null,
+		"signature":{ "x" : [1.50, 1E400, "\u003c\/<", {"a":1,"a":2}] },"Capabilities":["x"],"":0}`)
+	m, err := manifest.Parse(text)
 	s.Require().NoError(err)
-	s.Require().Equal(manifest.Manifest{ID: "a", Name: "A", Version: "1", Kind: registry.KindWasm}, m)
+	s.Require().Equal(manifest.Manifest{
+		ID: "a", Name: "A", Version: "1", Kind: registry.KindWasm,
+		Extra: map[string]json.RawMessage{
+			"ID": json.RawMessage("7"), "Name": json.RawMessage(`"other"`), "KIND": json.RawMessage("[]"),
+			"none":         json.RawMessage("null"),
+			"signature":    json.RawMessage(`{ "x" : [1.50, 1E400, "\u003c\/<", {"a":1,"a":2}] }`),
+			"Capabilities": json.RawMessage(`["x"]`), "": json.RawMessage("0"),
+		},
+	}, m)
+	clear(text)
+	s.Require().Equal(`"other"`, string(m.Extra["Name"]), "it is the manifest's own")
+}
+
+func (s *manifestSuite) TestListsMayBeAbsentOrEmpty() {
+	for text, want := range map[string][]string{
+		``: nil, `,"operations":null,"capabilities":null`: nil, `,"operations":[],"capabilities":[]`: {},
+		`,"operations":["a","", "ü"],"capabilities":["a","","\u00fc"]`: {"a", "", "ü"},
+	} {
+		m, err := manifest.Parse([]byte(`{"id":"a","name":"A","version":"1","kind":"wasm"` + text + `}`))
+		s.Require().NoError(err, text)
+		s.Require().Equal(want, m.Operations, text)
+		s.Require().Equal(want, m.Capabilities, text)
+		s.Require().Nil(m.Extra, text)
+	}
 }
 
 func (s *manifestSuite) TestRefusesWhatIsNoManifestAndNamesTheFieldAndTheFile() {
@@ -123,6 +148,19 @@ func (s *manifestSuite) TestRefusesWhatIsNoManifestAndNamesTheFieldAndTheFile() 
 		"base_url is a number":       {with(`"base_url":1`), `"base_url"`},
 		"operations is a string":     {with(`"operations":"say"`), `"operations"`},
 		"operations holds an object": {with(`"operations":[{"id":"say"}]`), `"operations"`},
+		"operations holds a null":    {with(`"operations":["say",null]`), `"operations"`},
+		"capabilities is a string":   {with(`"capabilities":"net"`), `"capabilities"`},
+		"capabilities is an object":  {with(`"capabilities":{"net":true}`), `"capabilities"`},
+		"capabilities holds a null":  {with(`"capabilities":[null]`), `"capabilities"`},
+		"two ids":                    {with(`"id":"b"`), `"id" is there twice`},
+		"two ids, one of them null":  {with(`"id":null`), `"id" is there twice`},
+		"two ids, one escaped":       {with(`"\u0069d":"b"`), `"id" is there twice`},
+		"two of an unknown field":    {with(`"x":1,"y":2,"x":1`), `"x" is there twice`},
+		"half a surrogate pair":      {with(`"binary":"\ud83d"`), "surrogate"},
+		"the other half":             {with(`"x":["\ude00"]`), "surrogate"},
+		"two first halves":           {with(`"x":"\ud83d\ud83d"`), "surrogate"},
+		"halves with a gap":          {with(`"x":"\ud83d.\ude00"`), "surrogate"},
+		"half a pair in a name":      {with(`"\ud83d":1`), "surrogate"},
 	} {
 		s.Run(name, func() {
 			path := s.write(c.text)
@@ -136,6 +174,14 @@ func (s *manifestSuite) TestRefusesWhatIsNoManifestAndNamesTheFieldAndTheFile() 
 			s.Require().ErrorIs(err, registry.ErrInvalid)
 			s.Require().Zero(m)
 		})
+	}
+}
+
+func (s *manifestSuite) TestWhatOnlyLooksLikeHalfASurrogatePairIsRead() {
+	for text, want := range map[string]string{`\ud83d\uDE00`: "😀", `\\ud83d`: `\ud83d`, `\\\u00fc`: `\ü`, `\ufffd`: "\ufffd", `\"ud83d`: `"ud83d`} {
+		m, err := manifest.Parse([]byte(`{"id":"a","name":"` + text + `","version":"1","kind":"wasm"}`))
+		s.Require().NoError(err, text)
+		s.Require().Equal(want, m.Name, text)
 	}
 }
 

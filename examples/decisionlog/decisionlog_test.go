@@ -17,7 +17,7 @@ type decisionSuite struct{ logSuite }
 func (s *decisionSuite) TestADecisionIsReadAsItWasLogged() {
 	logged := s.log(valid())
 	s.Require().Equal(valid(), logged)
-	found, err := decisionlog.Get(s.T().Context(), s.reg.ReadDB(), "d-1")
+	found, err := decisionlog.Get(s.T().Context(), s.reg.ReadDB(), id(1))
 	s.Require().NoError(err)
 	s.Require().Equal(logged, found)
 }
@@ -26,7 +26,9 @@ func (s *decisionSuite) TestWhatIsLeftOutIsFilledIn() {
 	before := time.Now()
 	first := s.log(decisionlog.Decision{Actor: "operator", Action: "approve"})
 	second := s.log(decisionlog.Decision{Actor: "operator", Action: "approve"})
-	s.Require().NotEmpty(first.ID)
+	for _, d := range []decisionlog.Decision{first, second} { // random, of version 4
+		s.Require().Regexp(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, d.ID)
+	}
 	s.Require().NotEqual(first.ID, second.ID)
 	s.Require().WithinRange(first.At, before.Round(0), time.Now().Round(0))
 	s.Require().Equal(time.UTC, first.At.Location())
@@ -42,7 +44,7 @@ func (s *decisionSuite) TestATimeIsStoredInUTCToTheNanosecond() {
 	d.At = noon.In(time.FixedZone("", 5*60*60+30*60))
 	s.Require().Equal(noon, s.log(d).At)
 	var text string
-	s.Require().NoError(s.reg.ReadDB().QueryRowContext(s.T().Context(), "SELECT at FROM decisions").Scan(&text))
+	s.Require().NoError(s.reg.ReadDB().QueryRowContext(s.T().Context(), "SELECT timestamp FROM xai_decisions").Scan(&text))
 	s.Require().Equal("2026-03-14T12:00:00.123456789+00:00", text)
 }
 
@@ -84,7 +86,7 @@ func (s *decisionSuite) TestTheCallersJSONIsNotShared() {
 }
 
 func (s *decisionSuite) TestConfidenceIsBetweenZeroAndOne() {
-	for _, confidence := range []float64{0, math.SmallestNonzeroFloat64, 0.1, 1} {
+	for _, confidence := range []float32{0, math.SmallestNonzeroFloat32, 0.1, 0.85, 1} {
 		d := valid()
 		d.ID, d.Confidence = "", confidence
 		found, err := decisionlog.Get(s.T().Context(), s.reg.ReadDB(), s.log(d).ID)
@@ -98,8 +100,10 @@ func (s *decisionSuite) TestWhatIsNoDecisionIsRefusedAndNothingIsWritten() {
 	for name, spoil := range map[string]func(*decisionlog.Decision){
 		"no actor":                 func(d *decisionlog.Decision) { d.Actor = "" },
 		"no action":                func(d *decisionlog.Decision) { d.Action = "" },
-		"an id that is not UTF-8":  func(d *decisionlog.Decision) { d.ID = "\xff" },
-		"an id that is too long":   func(d *decisionlog.Decision) { d.ID = strings.Repeat("x", registry.MaxKey+1) },
+		"an id that is no UUID":    func(d *decisionlog.Decision) { d.ID = "d-1" },
+		"an id in capitals":        func(d *decisionlog.Decision) { d.ID = "6F1C1AB8-6D3E-4B57-9C1A-0D8F2B7E4A51" },
+		"an id without hyphens":    func(d *decisionlog.Decision) { d.ID = "6f1c1ab86d3e4b579c1a0d8f2b7e4a51" },
+		"an id and a line feed":    func(d *decisionlog.Decision) { d.ID = id(1) + "\n" },
 		"a NUL in the actor":       func(d *decisionlog.Decision) { d.Actor = "a\x00b" },
 		"an action in Latin-1":     func(d *decisionlog.Decision) { d.Action = "l\xf6schen" },
 		"a rationale in Latin-1":   func(d *decisionlog.Decision) { d.Rationale = "l\xf6schen" },
@@ -108,11 +112,15 @@ func (s *decisionSuite) TestWhatIsNoDecisionIsRefusedAndNothingIsWritten() {
 		"inputs that are two":      func(d *decisionlog.Decision) { d.Inputs = json.RawMessage(`1 2`) },
 		"output that is no JSON":   func(d *decisionlog.Decision) { d.Output = json.RawMessage(`s3cret`) },
 		"output that is not UTF-8": func(d *decisionlog.Decision) { d.Output = json.RawMessage("\"\xff\"") },
-		"a negative confidence":    func(d *decisionlog.Decision) { d.Confidence = math.Nextafter(0, -1) },
-		"too much confidence":      func(d *decisionlog.Decision) { d.Confidence = math.Nextafter(1, 2) },
-		"NaN":                      func(d *decisionlog.Decision) { d.Confidence = math.NaN() },
-		"an infinity":              func(d *decisionlog.Decision) { d.Confidence = math.Inf(1) },
-		"a negative infinity":      func(d *decisionlog.Decision) { d.Confidence = math.Inf(-1) },
+		"half a surrogate pair":    func(d *decisionlog.Decision) { d.Inputs = json.RawMessage(`{"a":"\\\ud83d s3cret"}`) },
+		"its other half in a name": func(d *decisionlog.Decision) { d.Output = json.RawMessage(`{"\ud83d\ude00\udE00":1}`) },
+		"a number beyond floats":   func(d *decisionlog.Decision) { d.Inputs = json.RawMessage(`[1e400]`) },
+		"one that rounds to that":  func(d *decisionlog.Decision) { d.Output = json.RawMessage(`-1.7976931348623158e308`) },
+		"a negative confidence":    func(d *decisionlog.Decision) { d.Confidence = math.Nextafter32(0, -1) },
+		"too much confidence":      func(d *decisionlog.Decision) { d.Confidence = math.Nextafter32(1, 2) },
+		"NaN":                      func(d *decisionlog.Decision) { d.Confidence = float32(math.NaN()) },
+		"an infinity":              func(d *decisionlog.Decision) { d.Confidence = float32(math.Inf(1)) },
+		"a negative infinity":      func(d *decisionlog.Decision) { d.Confidence = float32(math.Inf(-1)) },
 	} {
 		d := valid()
 		d.Rationale = "s3cret"
@@ -125,18 +133,24 @@ func (s *decisionSuite) TestWhatIsNoDecisionIsRefusedAndNothingIsWritten() {
 	s.Require().Equal(before, s.revision())
 }
 
-// Go reads JSON that is nested deeper than SQLite does; what the table takes, both read.
-func (s *decisionSuite) TestJSONThatOnlyGoReadsIsRefusedByTheTable() {
-	nested := func(depth int) json.RawMessage {
-		return json.RawMessage(strings.Repeat("[", depth) + strings.Repeat("]", depth))
+// Go and SQLite read JSON that is nested deeper, and greater numbers.
+func (s *decisionSuite) TestJSONThatOxideKJustReads() {
+	for _, text := range []string{
+		strings.Repeat("[", decisionlog.MaxDepth) + strings.Repeat("]", decisionlog.MaxDepth),
+		strings.Repeat(`{"a":[`, 63) + strings.Repeat("]}", 63) + "", // 126
+		"[" + strings.Repeat("[],", 1000) + "[]]",
+		`[1e308,-1e308,1e-400,0.10,-0,` + strings.Repeat("9", 308) + `]`,
+		`"\ud83d\uDE00 \\ud83d \" \\\ud83d\ude00 [[[ 1e400"`,
+	} {
+		d := valid()
+		d.ID, d.Inputs = "", json.RawMessage(text)
+		s.Require().Equal(text, string(s.log(d).Inputs))
 	}
 	d := valid()
-	d.Inputs = nested(1001)
+	d.Output = json.RawMessage(strings.Repeat("[", decisionlog.MaxDepth+1) + strings.Repeat("]", decisionlog.MaxDepth+1))
 	_, err := s.tryLog(d)
-	s.Require().Error(err)
-	s.Require().Empty(s.recent())
-	d.Inputs = nested(1000)
-	s.Require().Equal(d, s.log(d))
+	s.Require().ErrorIs(err, registry.ErrInvalid)
+	s.Require().ErrorContains(err, "127")
 }
 
 func (s *decisionSuite) TestAnIDIsTakenOnce() {
@@ -148,7 +162,7 @@ func (s *decisionSuite) TestAnIDIsTakenOnce() {
 		_, err := decisionlog.Log(ctx, tx, other)
 		s.Require().ErrorIs(err, decisionlog.ErrExists)
 		s.Require().NotErrorIs(err, registry.ErrInvalid)
-		other.ID = "d-2" // the transaction goes on
+		other.ID = id(2) // the transaction goes on
 		_, err = decisionlog.Log(ctx, tx, other)
 		return err
 	}))
@@ -174,7 +188,7 @@ func (s *decisionSuite) TestADecisionAndWhatItChangedAreCommittedTogether() {
 	s.Require().NoError(err)
 	s.Require().Len(changes, 2)
 	s.Require().Equal(registry.Change{
-		Revision: before + 1, Subject: decisionlog.Subject, Key: "d-1", Op: registry.OpPut, At: noon,
+		Revision: before + 1, Subject: decisionlog.Subject, Key: id(1), Op: registry.OpPut, At: noon,
 	}, changes[0])
 	s.Require().Equal(before+2, changes[1].Revision)
 	s.Require().Equal(registry.SubjectModule, changes[1].Subject)
@@ -210,7 +224,7 @@ func (s *decisionSuite) TestAViewReadsAndDoesNotLog() {
 		s.Require().NoError(err)
 		s.Require().Equal([]decisionlog.Decision{valid()}, list)
 		d := valid()
-		d.ID = "d-2"
+		d.ID = id(2)
 		_, err = decisionlog.Log(ctx, tx, d)
 		s.Require().ErrorIs(err, registry.ErrReadOnly)
 		return nil

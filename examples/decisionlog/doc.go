@@ -14,12 +14,16 @@
 //
 // What reads takes the [registry.Tx] of a View or an Update, or [registry.Registry.ReadDB].
 //
-// Decisions are never changed and never removed: triggers refuse it, whoever tries with whatever statement that writes rows.
-// (They are no help against one that alters or drops the table, or a trigger, or switches SQLite's checks off.) Each is a
-// change in the registry's change log, under [Subject]. Like all tables of subsystems they are plaintext in the file, also
-// where the values of the registry are encrypted.
+// The table is the one that oxide-k's kernel keeps its decisions in. In a file that it wrote they are all there, and it reads and
+// goes on with what this package appends. (Its own SQLite is too old to have a file open at the same time as a registry: one after
+// the other.)
 //
-// It is meant to be copied, as the beginning of another subsystem: schema/ holds its table, queries/ its statements, db/
-// what sqlc makes of both, and this package the types and errors that its callers see. It is under the licenses of the
-// stateregistry itself, MIT or Apache-2.0 at your choice.
+// Decisions are never changed and never removed: triggers refuse it, whoever tries with whatever statement that writes rows.
+// (They are no help against one that alters or drops the table, or a trigger, or switches SQLite's checks off.) Each new one is a
+// change in the registry's change log, under [Subject]. Like all tables of subsystems they are plaintext in the file, even if
+// the values of the registry are encrypted.
+//
+// The package is meant to be copied, as the beginning of another subsystem: schema/ holds its table, queries/ its statements, db/
+// what sqlc makes of both, and the rest the types and errors that callers see. json.go and oxide_test.go are about what oxide-k
+// reads. It is under the licenses of the stateregistry itself, MIT or Apache-2.0 at your choice.
 package decisionlog

@@ -22,8 +22,8 @@ func Example() {
 	// The decision and what it changed are committed together, or not at all.
 	err = reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
 		_, err := decisionlog.Log(ctx, tx, decisionlog.Decision{
-			ID: "d-1", Actor: "oxide-mirror", Action: "stop", Rationale: "it missed three heartbeats",
-			Inputs: json.RawMessage(`{"missed": 3}`), Confidence: 0.9,
+			ID: "6f1c1ab8-6d3e-4b57-9c1a-0d8f2b7e4a51", Actor: "oxide-mirror", Action: "stop",
+			Rationale: "it missed three heartbeats", Inputs: json.RawMessage(`{"missed": 3}`), Confidence: 0.9,
 		})
 		if err != nil {
 			return err
@@ -46,7 +46,7 @@ func Example() {
 	// Output:
 	// Oxide Mirror: stop, since it missed three heartbeats, from {"missed":3}; it is stopping now
 	// 1 put module oxide-mirror
-	// 2 put decisions d-1
+	// 2 put decisions 6f1c1ab8-6d3e-4b57-9c1a-0d8f2b7e4a51
 	// 3 put module oxide-mirror
 }
 

@@ -10,8 +10,9 @@ import (
 )
 
 func (s *decisionSuite) TestNewestFirstAndAtTheSameMomentTheLastLoggedFirst() {
-	want := s.fill(12) // d-10 sorts before d-9 as text
-	for i, id := range []string{"later", "earlier"} {
+	want := s.fill(12)
+	later, earlier := id(20), id(21)
+	for i, id := range []string{later, earlier} {
 		d := valid()
 		d.ID, d.Actor, d.At = id, "operator", noon.Add(time.Duration(1-2*i)) // a nanosecond
 		s.log(d)
@@ -25,12 +26,12 @@ func (s *decisionSuite) TestNewestFirstAndAtTheSameMomentTheLastLoggedFirst() {
 		return ids
 	}
 	ctx, q := s.T().Context(), s.reg.ReadDB()
-	all := append(append([]string{"later"}, ids(want, nil)...), "earlier")
+	all := append(append([]string{later}, ids(want, nil)...), earlier)
 	s.Require().Equal(all, ids(decisionlog.Recent(ctx, q, 100)))
 	s.Require().Equal(all[:3], ids(decisionlog.Recent(ctx, q, 3)))
 	s.Require().Equal(all[1:13], ids(decisionlog.ByActor(ctx, q, mirror.ID, 100)))
 	s.Require().Equal(all[1:3], ids(decisionlog.ByActor(ctx, q, mirror.ID, 2)))
-	s.Require().Equal([]string{"later", "earlier"}, ids(decisionlog.ByActor(ctx, q, "operator", 100)))
+	s.Require().Equal([]string{later, earlier}, ids(decisionlog.ByActor(ctx, q, "operator", 100)))
 	n, err := decisionlog.Count(ctx, q)
 	s.Require().NoError(err)
 	s.Require().EqualValues(14, n)
@@ -47,7 +48,7 @@ func (s *decisionSuite) TestNewestFirstAndAtTheSameMomentTheLastLoggedFirst() {
 func (s *decisionSuite) TestAnActorMayBeAModuleOrNot() {
 	d := valid()
 	s.log(d)
-	d.ID, d.Actor = "d-2", "operator"
+	d.ID, d.Actor = id(2), "operator"
 	s.log(d)
 	byModule := decisionlog.WithModule{Decision: valid(), ModuleName: mirror.Name, ModuleState: registry.StateRunning}
 	list, err := decisionlog.RecentWithModules(s.T().Context(), s.reg.ReadDB(), 10)
@@ -104,6 +105,6 @@ func (s *decisionSuite) TestErrorsOfTheRegistryComeThrough() {
 	s.Require().ErrorIs(err, registry.ErrClosed)
 	_, err = decisionlog.ByActor(s.T().Context(), s.reg.ReadDB(), mirror.ID, 1)
 	s.Require().ErrorIs(err, registry.ErrClosed)
-	_, err = decisionlog.Get(s.T().Context(), s.reg.ReadDB(), "d-1")
+	_, err = decisionlog.Get(s.T().Context(), s.reg.ReadDB(), id(1))
 	s.Require().ErrorIs(err, registry.ErrClosed)
 }

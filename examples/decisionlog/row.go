@@ -1,10 +1,12 @@
 package decisionlog
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,10 +16,13 @@ import (
 	"github.com/oxide-k/stateregistry/schema"
 )
 
-// normal is d as it is stored, or registry.ErrInvalid. No error quotes what it refuses.
+// normal returns d as it is stored, or registry.ErrInvalid. No error quotes what it refuses.
 func (d Decision) normal(newID string, now time.Time) (_ Decision, err error) {
 	if d.ID == "" {
 		d.ID = newID
+	}
+	if !uuid.MatchString(d.ID) {
+		return d, invalid("the id is no UUID in lowercase with hyphens")
 	}
 	if d.At.IsZero() {
 		d.At = now
@@ -27,18 +32,13 @@ func (d Decision) normal(newID string, now time.Time) (_ Decision, err error) {
 		return d, invalid("the time: %w", err)
 	}
 	d.At = at.Time
-	for _, f := range []struct{ name, text string }{
-		{"id", d.ID}, {"actor", d.Actor}, {"action", d.Action}, {"rationale", d.Rationale},
-	} {
+	for _, f := range []struct{ name, text string }{{"actor", d.Actor}, {"action", d.Action}, {"rationale", d.Rationale}} {
 		if f.text == "" && f.name != "rationale" {
 			return d, invalid("the %s is empty", f.name)
 		}
 		if !utf8.ValidString(f.text) || strings.ContainsRune(f.text, 0) {
 			return d, invalid("the %s is not UTF-8, or holds a NUL", f.name)
 		}
-	}
-	if len(d.ID) > registry.MaxKey {
-		return d, invalid("the id has %d bytes, at most %d are allowed", len(d.ID), registry.MaxKey)
 	}
 	if d.Inputs, err = compact("inputs", d.Inputs); err != nil {
 		return d, err
@@ -52,16 +52,15 @@ func (d Decision) normal(newID string, now time.Time) (_ Decision, err error) {
 	return d, nil
 }
 
-// compact is JSON without the spaces between its tokens, in memory of its own.
-func compact(name string, text json.RawMessage) (json.RawMessage, error) {
-	if len(text) == 0 {
-		return json.RawMessage("null"), nil
-	}
-	var b bytes.Buffer
-	if err := json.Compact(&b, text); err != nil || !utf8.Valid(text) { // err quotes the text
-		return nil, invalid("the %s: no JSON", name)
-	}
-	return b.Bytes(), nil
+var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+// newID returns a random UUID, of version 4 (RFC 9562, section 5.4).
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // insert writes a normal decision. Nobody else writes before the transaction ends, so asking first is safe; the table's
@@ -75,29 +74,39 @@ func insert(ctx context.Context, tx *registry.Tx, d Decision) error {
 		return ErrExists
 	}
 	return queries.InsertDecision(ctx, tx, db.InsertDecisionParams{
-		ID: d.ID, At: schema.NewTimestamp(d.At), Actor: d.Actor, Action: d.Action, Rationale: d.Rationale,
-		Inputs: string(d.Inputs), Output: string(d.Output), Confidence: d.Confidence,
+		ID: d.ID, Timestamp: schema.NewTimestamp(d.At), Actor: d.Actor, Action: d.Action, Rationale: d.Rationale,
+		Inputs: string(d.Inputs), Output: string(d.Output), Confidence: float64(d.Confidence),
 	})
 }
 
-func decision(row db.Decision) Decision {
+// decision converts a row. One that was there before this package's triggers may hold anything.
+func decision(row db.XaiDecision) (Decision, error) {
+	if row.Timestamp.Text != "" {
+		return Decision{}, fmt.Errorf("%w: decision %q: its timestamp is no time", registry.ErrDecode, row.ID)
+	}
 	return Decision{
-		ID: row.ID, At: row.At.Time, Actor: row.Actor, Action: row.Action, Rationale: row.Rationale,
-		Inputs: json.RawMessage(row.Inputs), Output: json.RawMessage(row.Output), Confidence: row.Confidence,
-	}
+		ID: row.ID, At: row.Timestamp.Time, Actor: row.Actor, Action: row.Action, Rationale: row.Rationale,
+		Inputs: json.RawMessage(row.Inputs), Output: json.RawMessage(row.Output), Confidence: float32(row.Confidence),
+	}, nil
 }
 
-func withModule(row db.ListRecentDecisionsWithModulesRow) WithModule {
-	return WithModule{Decision: decision(row.Decision), ModuleName: row.ModuleName, ModuleState: row.ModuleState}
+func withModule(row db.ListRecentDecisionsWithModulesRow) (WithModule, error) {
+	d, err := decision(row.XaiDecision)
+	return WithModule{Decision: d, ModuleName: row.ModuleName, ModuleState: row.ModuleState}, err
 }
 
-// each converts all rows; of none it makes an empty list.
-func each[R, D any](rows []R, convert func(R) D) []D {
-	list := make([]D, len(rows))
-	for i, row := range rows {
-		list[i] = convert(row)
+// each converts all rows that can be read, and returns the errors of the others. Of no rows it makes an empty list.
+func each[R, D any](rows []R, convert func(R) (D, error)) ([]D, error) {
+	list, errs := make([]D, 0, len(rows)), []error(nil)
+	for _, row := range rows {
+		d, err := convert(row)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		list = append(list, d)
 	}
-	return list
+	return list, errors.Join(errs...)
 }
 
 // checkLimit refuses what SQLite would take for no limit at all.

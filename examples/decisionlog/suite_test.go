@@ -82,17 +82,17 @@ func (s *logSuite) log(d decisionlog.Decision) decisionlog.Decision {
 	return logged
 }
 
-// fill logs n decisions of the module's at the same moment, d-0 first.
+// fill logs n decisions of the module's at the same moment, id(0) first.
 func (s *logSuite) fill(n int) (logged []decisionlog.Decision) {
 	for i := range n {
 		d := valid()
-		d.ID = fmt.Sprintf("d-%d", i)
+		d.ID = id(i)
 		logged = append(logged, s.log(d))
 	}
 	return logged
 }
 
-// recent are the newest decisions.
+// recent returns the newest decisions.
 func (s *logSuite) recent() []decisionlog.Decision {
 	list, err := decisionlog.Recent(s.T().Context(), s.reg.ReadDB(), 100)
 	s.Require().NoError(err)
@@ -105,10 +105,13 @@ func (s *logSuite) revision() int64 {
 	return revision
 }
 
-// valid is a decision that can be logged, in the form in which it is stored.
+// id returns the n-th of the IDs that tests use.
+func id(n int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }
+
+// valid returns a decision that can be logged, in the form in which it is stored.
 func valid() decisionlog.Decision {
 	return decisionlog.Decision{
-		ID: "d-1", At: noon, Actor: mirror.ID, Action: "restart", Rationale: "it missed three heartbeats",
+		ID: id(1), At: noon, Actor: mirror.ID, Action: "restart", Rationale: "it missed three heartbeats",
 		Inputs: json.RawMessage(`{"missed":3}`), Output: json.RawMessage(`["stopped","started"]`), Confidence: 0.75,
 	}
 }

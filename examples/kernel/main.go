@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	for _, query := range []string{
 		"SELECT id, kind, state, revision FROM modules",
 		"SELECT substr(value, 1, 16) AS marker, count(*) FROM config GROUP BY 1",
-		"SELECT at, actor, action, rationale FROM decisions",
+		"SELECT timestamp, actor, action, rationale FROM xai_decisions",
 		"SELECT set_name, name, applied_at FROM migrations",
 	} {
 		fmt.Fprintf(stdout, "  sqlite3 -box %s \"%s\"\n", path, query)

@@ -12,7 +12,7 @@ import (
 )
 
 const countDecisions = `-- name: CountDecisions :one
-SELECT count(*) FROM decisions
+SELECT count(*) FROM xai_decisions
 `
 
 func (q *Queries) CountDecisions(ctx context.Context, db DBTX) (int64, error) {
@@ -23,18 +23,17 @@ func (q *Queries) CountDecisions(ctx context.Context, db DBTX) (int64, error) {
 }
 
 const getDecision = `-- name: GetDecision :one
-SELECT seq, id, at, actor, action, rationale, inputs, output, confidence
-FROM decisions
+SELECT id, timestamp, actor, action, rationale, inputs, output, confidence
+FROM xai_decisions
 WHERE id = ?1
 `
 
-func (q *Queries) GetDecision(ctx context.Context, db DBTX, id string) (Decision, error) {
+func (q *Queries) GetDecision(ctx context.Context, db DBTX, id string) (XaiDecision, error) {
 	row := db.QueryRowContext(ctx, getDecision, id)
-	var i Decision
+	var i XaiDecision
 	err := row.Scan(
-		&i.Seq,
 		&i.ID,
-		&i.At,
+		&i.Timestamp,
 		&i.Actor,
 		&i.Action,
 		&i.Rationale,
@@ -46,7 +45,7 @@ func (q *Queries) GetDecision(ctx context.Context, db DBTX, id string) (Decision
 }
 
 const hasDecision = `-- name: HasDecision :one
-SELECT CAST(EXISTS (SELECT 1 FROM decisions WHERE id = ?1) AS INTEGER) AS found
+SELECT CAST(EXISTS (SELECT 1 FROM xai_decisions WHERE id = ?1) AS INTEGER) AS found
 `
 
 func (q *Queries) HasDecision(ctx context.Context, db DBTX, id string) (int64, error) {
@@ -57,13 +56,13 @@ func (q *Queries) HasDecision(ctx context.Context, db DBTX, id string) (int64, e
 }
 
 const insertDecision = `-- name: InsertDecision :exec
-INSERT INTO decisions (id, at, actor, action, rationale, inputs, output, confidence)
+INSERT INTO xai_decisions (id, timestamp, actor, action, rationale, inputs, output, confidence)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 `
 
 type InsertDecisionParams struct {
 	ID         string
-	At         schema.Timestamp
+	Timestamp  schema.Timestamp
 	Actor      string
 	Action     string
 	Rationale  string
@@ -75,7 +74,7 @@ type InsertDecisionParams struct {
 func (q *Queries) InsertDecision(ctx context.Context, db DBTX, arg InsertDecisionParams) error {
 	_, err := db.ExecContext(ctx, insertDecision,
 		arg.ID,
-		arg.At,
+		arg.Timestamp,
 		arg.Actor,
 		arg.Action,
 		arg.Rationale,
@@ -87,10 +86,10 @@ func (q *Queries) InsertDecision(ctx context.Context, db DBTX, arg InsertDecisio
 }
 
 const listDecisionsByActor = `-- name: ListDecisionsByActor :many
-SELECT seq, id, at, actor, action, rationale, inputs, output, confidence
-FROM decisions
+SELECT id, timestamp, actor, action, rationale, inputs, output, confidence
+FROM xai_decisions
 WHERE actor = ?1
-ORDER BY at DESC, seq DESC
+ORDER BY timestamp DESC, rowid DESC
 LIMIT ?2
 `
 
@@ -99,19 +98,18 @@ type ListDecisionsByActorParams struct {
 	MaxRows int64
 }
 
-func (q *Queries) ListDecisionsByActor(ctx context.Context, db DBTX, arg ListDecisionsByActorParams) ([]Decision, error) {
+func (q *Queries) ListDecisionsByActor(ctx context.Context, db DBTX, arg ListDecisionsByActorParams) ([]XaiDecision, error) {
 	rows, err := db.QueryContext(ctx, listDecisionsByActor, arg.Actor, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Decision
+	var items []XaiDecision
 	for rows.Next() {
-		var i Decision
+		var i XaiDecision
 		if err := rows.Scan(
-			&i.Seq,
 			&i.ID,
-			&i.At,
+			&i.Timestamp,
 			&i.Actor,
 			&i.Action,
 			&i.Rationale,
@@ -133,25 +131,24 @@ func (q *Queries) ListDecisionsByActor(ctx context.Context, db DBTX, arg ListDec
 }
 
 const listRecentDecisions = `-- name: ListRecentDecisions :many
-SELECT seq, id, at, actor, action, rationale, inputs, output, confidence
-FROM decisions
-ORDER BY at DESC, seq DESC
+SELECT id, timestamp, actor, action, rationale, inputs, output, confidence
+FROM xai_decisions
+ORDER BY timestamp DESC, rowid DESC
 LIMIT ?1
 `
 
-func (q *Queries) ListRecentDecisions(ctx context.Context, db DBTX, maxRows int64) ([]Decision, error) {
+func (q *Queries) ListRecentDecisions(ctx context.Context, db DBTX, maxRows int64) ([]XaiDecision, error) {
 	rows, err := db.QueryContext(ctx, listRecentDecisions, maxRows)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Decision
+	var items []XaiDecision
 	for rows.Next() {
-		var i Decision
+		var i XaiDecision
 		if err := rows.Scan(
-			&i.Seq,
 			&i.ID,
-			&i.At,
+			&i.Timestamp,
 			&i.Actor,
 			&i.Action,
 			&i.Rationale,
@@ -173,14 +170,14 @@ func (q *Queries) ListRecentDecisions(ctx context.Context, db DBTX, maxRows int6
 }
 
 const listRecentDecisionsWithModules = `-- name: ListRecentDecisionsWithModules :many
-SELECT decisions.seq, decisions.id, decisions.at, decisions.actor, decisions."action", decisions.rationale, decisions.inputs, decisions.output, decisions.confidence, CAST(coalesce(modules.name, '') AS TEXT) AS module_name, modules.state AS module_state
-FROM decisions LEFT JOIN modules ON modules.id = decisions.actor
-ORDER BY decisions.at DESC, decisions.seq DESC
+SELECT xai_decisions.id, xai_decisions.timestamp, xai_decisions.actor, xai_decisions."action", xai_decisions.rationale, xai_decisions.inputs, xai_decisions.output, xai_decisions.confidence, CAST(coalesce(modules.name, '') AS TEXT) AS module_name, modules.state AS module_state
+FROM xai_decisions LEFT JOIN modules ON modules.id = xai_decisions.actor
+ORDER BY xai_decisions.timestamp DESC, xai_decisions.rowid DESC
 LIMIT ?1
 `
 
 type ListRecentDecisionsWithModulesRow struct {
-	Decision    Decision
+	XaiDecision XaiDecision
 	ModuleName  string
 	ModuleState schema.ModuleState
 }
@@ -198,15 +195,14 @@ func (q *Queries) ListRecentDecisionsWithModules(ctx context.Context, db DBTX, m
 	for rows.Next() {
 		var i ListRecentDecisionsWithModulesRow
 		if err := rows.Scan(
-			&i.Decision.Seq,
-			&i.Decision.ID,
-			&i.Decision.At,
-			&i.Decision.Actor,
-			&i.Decision.Action,
-			&i.Decision.Rationale,
-			&i.Decision.Inputs,
-			&i.Decision.Output,
-			&i.Decision.Confidence,
+			&i.XaiDecision.ID,
+			&i.XaiDecision.Timestamp,
+			&i.XaiDecision.Actor,
+			&i.XaiDecision.Action,
+			&i.XaiDecision.Rationale,
+			&i.XaiDecision.Inputs,
+			&i.XaiDecision.Output,
+			&i.XaiDecision.Confidence,
 			&i.ModuleName,
 			&i.ModuleState,
 		); err != nil {

@@ -8,10 +8,9 @@ import (
 	"github.com/oxide-k/stateregistry/schema"
 )
 
-type Decision struct {
-	Seq        int64
+type XaiDecision struct {
 	ID         string
-	At         schema.Timestamp
+	Timestamp  schema.Timestamp
 	Actor      string
 	Action     string
 	Rationale  string

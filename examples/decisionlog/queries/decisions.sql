@@ -1,36 +1,36 @@
 -- name: InsertDecision :exec
-INSERT INTO decisions (id, at, actor, action, rationale, inputs, output, confidence)
-VALUES (@id, @at, @actor, @action, @rationale, @inputs, @output, @confidence);
+INSERT INTO xai_decisions (id, timestamp, actor, action, rationale, inputs, output, confidence)
+VALUES (@id, @timestamp, @actor, @action, @rationale, @inputs, @output, @confidence);
 
 -- name: HasDecision :one
-SELECT CAST(EXISTS (SELECT 1 FROM decisions WHERE id = @id) AS INTEGER) AS found;
+SELECT CAST(EXISTS (SELECT 1 FROM xai_decisions WHERE id = @id) AS INTEGER) AS found;
 
 -- name: GetDecision :one
-SELECT seq, id, at, actor, action, rationale, inputs, output, confidence
-FROM decisions
+SELECT id, timestamp, actor, action, rationale, inputs, output, confidence
+FROM xai_decisions
 WHERE id = @id;
 
 -- name: ListRecentDecisions :many
-SELECT seq, id, at, actor, action, rationale, inputs, output, confidence
-FROM decisions
-ORDER BY at DESC, seq DESC
+SELECT id, timestamp, actor, action, rationale, inputs, output, confidence
+FROM xai_decisions
+ORDER BY timestamp DESC, rowid DESC
 LIMIT @max_rows;
 
 -- name: ListDecisionsByActor :many
-SELECT seq, id, at, actor, action, rationale, inputs, output, confidence
-FROM decisions
+SELECT id, timestamp, actor, action, rationale, inputs, output, confidence
+FROM xai_decisions
 WHERE actor = @actor
-ORDER BY at DESC, seq DESC
+ORDER BY timestamp DESC, rowid DESC
 LIMIT @max_rows;
 
 -- The newest decisions, each with what the registry says of the module that decided. Where the actor is no module, the
 -- state is NULL, which its Go type reads as the zero value; a column without such a type needs the coalesce, and the cast
 -- that tells sqlc its type.
 -- name: ListRecentDecisionsWithModules :many
-SELECT sqlc.embed(decisions), CAST(coalesce(modules.name, '') AS TEXT) AS module_name, modules.state AS module_state
-FROM decisions LEFT JOIN modules ON modules.id = decisions.actor
-ORDER BY decisions.at DESC, decisions.seq DESC
+SELECT sqlc.embed(xai_decisions), CAST(coalesce(modules.name, '') AS TEXT) AS module_name, modules.state AS module_state
+FROM xai_decisions LEFT JOIN modules ON modules.id = xai_decisions.actor
+ORDER BY xai_decisions.timestamp DESC, xai_decisions.rowid DESC
 LIMIT @max_rows;
 
 -- name: CountDecisions :one
-SELECT count(*) FROM decisions;
+SELECT count(*) FROM xai_decisions;
