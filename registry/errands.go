@@ -54,6 +54,9 @@ func run[T any](ctx context.Context, e *errands, f func(ctx context.Context) (T,
 		if result.panicked != nil {
 			panic(result.panicked)
 		}
+		if result.err != nil && ctx.Err() != nil { // a KMS that says so is no wrong key
+			return value, ctx.Err()
+		}
 		return result.value, result.err
 	case <-ctx.Done():
 		return value, ctx.Err()

@@ -138,8 +138,8 @@ func WithDurability(d Durability) Option {
 //
 // With 0 a call does not wait even for others of the same Registry: that is for one goroutine.
 //
-// Open, Encrypt, Decrypt, RotateKeyset and Rewrap take several steps, and each step waits so long. Two calls of RotateKeyset
-// and Rewrap wait for each other until the context ends.
+// Open, Encrypt, Decrypt, RotateKeyset, Rewrap and Rekey take several steps, and each step waits so long. Two calls of RotateKeyset,
+// Rewrap and Rekey wait for each other until the context ends. Close waits so long for calls that wait for a KMS.
 func WithLockTimeout(d time.Duration) Option {
 	return func(o *options) error {
 		if d < 0 {
@@ -265,7 +265,7 @@ func WithReadCache(maxBytes int64) Option {
 }
 
 // WithKeyTemplate is the algorithm of the keys that this Registry makes: when it encrypts a registry, by default with
-// keyset.XChaCha20Poly1305, and when it rotates, by default with that of the key it replaces. Reading goes by what the
+// keyset.XChaCha20Poly1305, and when it rotates or rekeys, by default with that of the key it replaces. Reading goes by what the
 // keyset says.
 func WithKeyTemplate(t keyset.Template) Option {
 	return func(o *options) error {
@@ -289,10 +289,10 @@ func WithOxideKey(key string) Option {
 	}
 }
 
-// WithProgress is told how far Encrypt, Decrypt and RotateKeyset are, in config entries: after each page of them, a few
-// thousand or a few MiB, the last time with done equal to total. Where there are no entries it is told nothing. It is called
-// by the goroutine that does the work, one call at a time; Encrypt and Decrypt call it inside their transaction.
-// It must not close the registry, nor rotate or rewrap it: these would wait for it.
+// WithProgress is told how far Encrypt, Decrypt, RotateKeyset and Rekey are, in config entries: after each page of them, a few
+// thousand or a few MiB, the last time with done equal to total. If there are no entries it is told nothing. It is called
+// by the goroutine that does the work, one call at a time; all but RotateKeyset call it inside their transaction.
+// It must not close the registry, nor rotate, rewrap or rekey it: these would wait for it.
 func WithProgress(f func(done, total int64)) Option {
 	return func(o *options) error {
 		if f == nil {

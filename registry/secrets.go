@@ -65,6 +65,9 @@ func (s *secrets) load(ctx context.Context, row db.GetKeysetRow) (*keyring, erro
 		if o.panicked != nil {
 			panic(o.panicked)
 		}
+		if o.err != nil && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return o.ring, o.err
 	case <-ctx.Done():
 		return nil, ctx.Err()

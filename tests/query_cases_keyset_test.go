@@ -37,6 +37,11 @@ func keysetCases() map[string]queryCase {
 				Wrapped: []byte("the keyset"), Scrub: 1,
 			}, found)
 		}),
+		"GetKeysetGeneration": inserted(func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			generation, err := q.GetKeysetGeneration(ctx, tx)
+			require.NoError(t, err)
+			require.Equal(t, int64(7), generation)
+		}),
 		"UpdateKeyset": inserted(func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			next := db.UpdateKeysetParams{
 				Marker: "another marker", KEK: "another kind", KEKParams: "others", Wrapped: []byte("another keyset"), Generation: 7,

@@ -254,6 +254,16 @@ func queryCases() map[string]queryCase {
 			require.NoError(t, q.SetLogLimit(ctx, tx, 77))
 			require.Equal(t, []string{"1", "77"}, cells(t, ctx, tx, "SELECT one, log_limit FROM registry"))
 		},
+		"SetRegistryID": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			rows, err := q.SetRegistryID(ctx, tx, "another")
+			require.NoError(t, err)
+			require.Zero(t, rows, "a registry keeps its id")
+			withoutGuards(t, ctx, tx, identityGuards, "UPDATE registry SET id = ''")
+			rows, err = q.SetRegistryID(ctx, tx, "the first")
+			require.NoError(t, err)
+			require.Equal(t, int64(1), rows)
+			require.Equal(t, []string{"1", "the first"}, cells(t, ctx, tx, "SELECT one, id FROM registry"))
+		},
 		"MeasureCatalog": func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			all, err := q.ListCatalog(ctx, tx)
 			require.NoError(t, err)

@@ -61,25 +61,28 @@ func TestXAESIsC2SPs(t *testing.T) {
 }
 
 func TestOnlyOneFormOfTheParametersIsRead(t *testing.T) {
-	const salt = "gIGCg4SFhoeIiYqLjI2Ojw"
+	const onlySalt = "gIGCg4SFhoeIiYqLjI2Ojw"
+	const commitment = "$7INmd4WZKMFS5b283dqQcqGKM0m6LH/gk7/o5vTM7ro"
+	const salt = onlySalt + commitment
 	for _, text := range []string{
-		"$argon2id$v=19$m=8192,t=1,p=1$" + salt, "$argon2id$v=19$m=262144,t=10,p=16$" + salt,
-		"$argon2id$v=19$m=8192,t=1,p=1$" + strings.Repeat("A", 86),
+		"$argon2id$v=19$m=65536,t=3,p=1$" + salt, "$argon2id$v=19$m=262144,t=10,p=16$" + salt,
+		"$argon2id$v=19$m=65536,t=3,p=1$" + strings.Repeat("A", 86) + commitment,
 	} {
 		_, err := parsePHC(text)
 		require.NoError(t, err, text)
 	}
 	for _, text := range []string{
-		"", "$argon2id$v=19$m=8191,t=1,p=1$" + salt, "$argon2id$v=19$m=262145,t=1,p=1$" + salt,
-		"$argon2id$v=19$m=8192,t=0,p=1$" + salt, "$argon2id$v=19$m=8192,t=11,p=1$" + salt,
-		"$argon2id$v=19$m=8192,t=1,p=0$" + salt, "$argon2id$v=19$m=8192,t=1,p=17$" + salt,
-		"$argon2id$v=19$m=08192,t=1,p=1$" + salt, "$argon2id$v=19$m=8192,t=01,p=1$" + salt, "$argon2id$v=19$m=8192,t=+1,p=1$" + salt,
-		"$argon2id$v=19$m=8192,t=4294967297,p=1$" + salt, "$argon2id$v=19$t=1,m=8192,p=1$" + salt,
-		"$argon2id$v=16$m=8192,t=1,p=1$" + salt, "$argon2i$v=19$m=8192,t=1,p=1$" + salt, "$argon2id$m=8192,t=1,p=1$" + salt,
-		"$argon2id$v=19$m=8192,t=1,p=1$" + salt + "$AAAA", "$argon2id$v=19$m=8192,t=1,p=1$" + salt + "==",
-		"$argon2id$v=19$m=8192,t=1,p=1$" + salt + "\n", "$argon2id$v=19$m=8192,t=1,p=1$" + salt[:len(salt)-1] + "x",
-		"$argon2id$v=19$m=8192,t=1,p=1$AAAAAAAAAAAAAAAAAAAA", "$argon2id$v=19$m=8192,t=1,p=1$" + strings.Repeat("A", 87),
-		" $argon2id$v=19$m=8192,t=1,p=1$" + salt, "$argon2id$v=19$m=8192,t=1,p=1$",
+		"", "$argon2id$v=19$m=65535,t=3,p=1$" + salt, "$argon2id$v=19$m=262145,t=3,p=1$" + salt,
+		"$argon2id$v=19$m=65536,t=2,p=1$" + salt, "$argon2id$v=19$m=65536,t=11,p=1$" + salt,
+		"$argon2id$v=19$m=65536,t=3,p=0$" + salt, "$argon2id$v=19$m=65536,t=3,p=17$" + salt,
+		"$argon2id$v=19$m=065536,t=3,p=1$" + salt, "$argon2id$v=19$m=65536,t=03,p=1$" + salt, "$argon2id$v=19$m=65536,t=+3,p=1$" + salt,
+		"$argon2id$v=19$m=65536,t=4294967297,p=1$" + salt, "$argon2id$v=19$t=1,m=65536,p=1$" + salt,
+		"$argon2id$v=16$m=65536,t=3,p=1$" + salt, "$argon2i$v=19$m=65536,t=3,p=1$" + salt, "$argon2id$m=65536,t=3,p=1$" + salt,
+		"$argon2id$v=19$m=65536,t=3,p=1$" + salt + "$AAAA", "$argon2id$v=19$m=65536,t=3,p=1$" + onlySalt, "$argon2id$v=19$m=65536,t=3,p=1$" + onlySalt + "$",
+		"$argon2id$v=19$m=65536,t=3,p=1$" + onlySalt + commitment[:43], "$argon2id$v=19$m=65536,t=3,p=1$" + salt + "==",
+		"$argon2id$v=19$m=65536,t=3,p=1$" + salt + "\n", "$argon2id$v=19$m=65536,t=3,p=1$" + salt[:len(salt)-1] + "p", "$argon2id$v=19$m=65536,t=3,p=1$" + onlySalt[:21] + "x" + commitment,
+		"$argon2id$v=19$m=65536,t=3,p=1$AAAAAAAAAAAAAAAAAAAA" + commitment, "$argon2id$v=19$m=65536,t=3,p=1$" + strings.Repeat("A", 87) + commitment,
+		" $argon2id$v=19$m=65536,t=3,p=1$" + salt, "$argon2id$v=19$m=65536,t=3,p=1$", "$argon2id$v=19$m=65536,t=3,p=1$" + commitment,
 	} {
 		_, err := parsePHC(text)
 		require.Error(t, err, text)
