@@ -7,6 +7,8 @@ package db
 
 import (
 	"context"
+
+	"github.com/oxide-k/stateregistry/schema"
 )
 
 const getLogBounds = `-- name: GetLogBounds :one
@@ -49,6 +51,22 @@ func (q *Queries) GetRevision(ctx context.Context, db DBTX) (int64, error) {
 	var revision int64
 	err := row.Scan(&revision)
 	return revision, err
+}
+
+const insertRestore = `-- name: InsertRestore :exec
+INSERT INTO changes (revision, subject, key, op, at) VALUES (?1, 'registry', ?2, 'put', ?3)
+`
+
+type InsertRestoreParams struct {
+	Revision int64
+	Key      string
+	At       schema.Timestamp
+}
+
+// The change that a restore makes, at a revision that leaves numbers out. The log begins anew with it.
+func (q *Queries) InsertRestore(ctx context.Context, db DBTX, arg InsertRestoreParams) error {
+	_, err := db.ExecContext(ctx, insertRestore, arg.Revision, arg.Key, arg.At)
+	return err
 }
 
 const listChanges = `-- name: ListChanges :many

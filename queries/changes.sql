@@ -16,3 +16,7 @@ SELECT CAST(coalesce(min(revision), 0) AS INTEGER) AS oldest,
        CAST(coalesce(max(revision), 0) AS INTEGER) AS newest,
        count(*) AS entries
 FROM changes;
+
+-- The change that a restore makes, at a revision that leaves numbers out. The log begins anew with it.
+-- name: InsertRestore :exec
+INSERT INTO changes (revision, subject, key, op, at) VALUES (@revision, 'registry', @key, 'put', @at);

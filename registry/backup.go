@@ -19,9 +19,10 @@ import (
 //   - ErrCorrupt: another program tampered with the registry's schema since it was opened. ErrNewerSchema: a newer version of this
 //     module migrated it.
 //   - ErrReplaced: somebody moved the copy, or the registry's own file, meanwhile.
+//   - ErrRestoring: a restore of the file at path was interrupted, or is running.
 //
-// To restore a copy, let every process close the registry, remove FILE-wal and FILE-shm if they are there (what a crash
-// left in them belongs to the old file, and makes ErrCorrupt of another), and give the copy the file's name.
+// [Restore] puts a copy in the registry's place. Do not copy it there by other means: what a crash left in FILE-wal would be played
+// into it, its revisions would repeat, and nobody would notice.
 func (r *Registry) Backup(ctx context.Context, path string) error {
 	return failed("back up", path, r.backup(ctx, path))
 }
@@ -33,6 +34,9 @@ func (r *Registry) backup(ctx context.Context, path string) error {
 	defer r.leave()
 	if path == InMemory {
 		return invalid("no file can be made at %q", path)
+	}
+	if err := r.location.CheckMarker(); err != nil {
+		return err
 	}
 	wait := r.wait.Start()
 	if err := r.inspectSnapshot(ctx, wait); err != nil {

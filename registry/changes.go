@@ -14,6 +14,9 @@ import (
 const (
 	SubjectConfig = "config"
 	SubjectModule = "module"
+	// SubjectRegistry is the registry as a whole: it was restored from a backup. The key is the registry's id. Such a change is the
+	// first of the log, and leaves numbers out before it.
+	SubjectRegistry = "registry"
 )
 
 // Op is what happened to a row.

@@ -63,6 +63,8 @@ var (
 	// that are open work on with the old file, and no other joins them. Close the registry and find out who did that. Or the file
 	// changed which was opened read-only where nothing can be written beside it: close the registry, and open it again.
 	ErrReplaced = errors.New("the registry's file was replaced")
+	// ErrRestoring: a Restore of the registry was interrupted, or is running. Run it again: it finishes.
+	ErrRestoring = errors.New("a restore was interrupted, run it again")
 	// ErrNotRegistry: the file is no database, or another program's.
 	ErrNotRegistry = errors.New("not a registry")
 	// ErrOldSchema: migrations are pending, and the registry was opened read-only.
@@ -143,6 +145,7 @@ func classify(err error) error {
 	}{
 		{errors.Is(err, migrate.ErrNotRegistry) || errors.Is(err, sqlite.ErrUnreadable) || sqlite.IsNotDatabase(err), ErrNotRegistry},
 		{errors.Is(err, migrate.ErrCorrupt) || errors.Is(err, sqlite.ErrOversized) || errors.Is(err, dbfile.ErrTorn) || sqlite.IsCorrupt(err), ErrCorrupt},
+		{errors.Is(err, dbfile.ErrRestoring), ErrRestoring},
 		{errors.Is(err, dbfile.ErrReplaced) || errors.Is(err, sqlite.ErrMoved), ErrReplaced},
 		{errors.Is(err, dbfile.ErrUnfit), ErrInvalid},
 		{errors.Is(err, migrate.ErrNewer) || errors.Is(err, keyset.ErrUnsupported), ErrNewerSchema},
@@ -153,7 +156,8 @@ func classify(err error) error {
 		{errors.Is(err, sqlite.ErrCommitUnknown), ErrCommitUnknown},
 		{errors.Is(err, sqlite.ErrGone) || sqlite.IsRefusedCommit(err), ErrTxDone},
 		{errors.Is(err, commit.ErrClosed) || errors.Is(err, feed.ErrClosed) || errors.Is(err, sql.ErrConnDone), ErrClosed},
-		{errors.Is(err, commit.ErrTimeout) || errors.Is(err, sqlite.ErrNoConnection) || sqlite.IsBusy(err), ErrBusy},
+		{errors.Is(err, commit.ErrTimeout) || errors.Is(err, sqlite.ErrNoConnection) ||
+			errors.Is(err, dbfile.ErrLocked) || sqlite.IsBusy(err), ErrBusy},
 		{sqlite.IsReadOnly(err), ErrReadOnly},
 	} {
 		if c.holds && !errors.Is(err, c.sentinel) {

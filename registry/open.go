@@ -30,7 +30,7 @@ const InMemory = sqlite.InMemory
 // ErrOldSchema with WithReadOnly. (What a crash left in a journal beside it is played back, as any program would that
 // opens it, and SQLite may leave FILE-wal and FILE-shm beside another program's database that has a WAL.) A missing folder
 // is fs.ErrNotExist, a file that cannot be written ErrReadOnly, an option or a path that makes no sense ErrInvalid, locks
-// that others hold for too long ErrBusy.
+// that others hold for too long ErrBusy. If a [Restore] of the file was interrupted, or is running, it is ErrRestoring.
 //
 // ctx bounds the opening only. The path is taken as it is: it is no URI, and may hold any character but NUL. Its symlinks
 // are followed once: all connections are on the file that it led to then, or refused (ErrReplaced). Of the files

@@ -37,7 +37,7 @@ END;
 -- The change log. Its newest row is the registry's revision and is never removed, so revisions never repeat.
 CREATE TABLE changes (
     revision INTEGER PRIMARY KEY CHECK (revision > 0),
-    subject  TEXT NOT NULL,                    -- 'module', 'config', or a subsystem's own
+    subject  TEXT NOT NULL,                    -- 'module', 'config', 'registry', or a subsystem's own
     key      TEXT NOT NULL,
     op       TEXT NOT NULL,                    -- 'put' or 'delete'
     at       TEXT NOT NULL
@@ -48,8 +48,13 @@ ALTER TABLE config  ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 
 -- changes: consecutive, append-only, bounded, never empty again. Before the insert, when REPLACE has removed nothing yet
 -- and nothing is compacted; a row that comes without a revision, which SQLite then numbers, has none above 0 here.
+--
+-- A change of the registry as a whole may leave numbers out, up to 2^62: what was restored from a backup goes on above every
+-- revision that its predecessor gave. It is always the first of the log: what was before it is removed with it, below.
 CREATE TRIGGER changes_insert BEFORE INSERT ON changes
-WHEN NEW.revision > 0 AND NEW.revision <> (SELECT coalesce(max(revision), 0) + 1 FROM changes) BEGIN
+WHEN NEW.revision > 0 AND NEW.revision <> (SELECT coalesce(max(revision), 0) + 1 FROM changes)
+ AND (NEW.subject <> 'registry'
+   OR NEW.revision NOT BETWEEN (SELECT coalesce(max(revision), 0) FROM changes) + 1 AND 4611686018427387904) BEGIN
     SELECT RAISE(ABORT, 'changes: append-only, revisions are consecutive');
 END;
 CREATE TRIGGER changes_update BEFORE UPDATE ON changes BEGIN
@@ -61,8 +66,10 @@ WHEN OLD.revision = (SELECT max(revision) FROM changes)
     SELECT RAISE(ABORT, 'changes: the oldest go first, and the newest stays');
 END;
 -- In steps of 64, so that most writes touch only the end of the log.
-CREATE TRIGGER changes_compact AFTER INSERT ON changes WHEN NEW.revision % 64 = 0 BEGIN
-    DELETE FROM changes WHERE revision <= NEW.revision - (SELECT log_limit FROM registry WHERE one = 1);
+CREATE TRIGGER changes_compact AFTER INSERT ON changes WHEN NEW.revision % 64 = 0 OR NEW.subject = 'registry' BEGIN
+    DELETE FROM changes WHERE revision <= NEW.revision - (
+        SELECT CASE NEW.subject WHEN 'registry' THEN 1 ELSE log_limit END FROM registry WHERE one = 1
+    );
 END;
 
 -- modules. A row's identity is its id and its rowid: REPLACE would remove the row that holds a taken rowid, and UPDATE

@@ -29,3 +29,6 @@ func links(path string, _ os.FileInfo) (uint64, error) {
 
 // ownerOf knows of no owners.
 func ownerOf(os.FileInfo) (uid int, known bool) { return 0, false }
+
+// giveTo does nothing: a file belongs to whom the folder says.
+func giveTo(*os.File, string, *File) error { return nil }

@@ -166,6 +166,25 @@ func (w *Workspace) Holds(f *os.File) error {
 	return newFile(info).At(w.Path())
 }
 
+// Finish makes what is in the file durable, which Create made and nobody has open any more, and gives it the owner of another file
+// if this process is root's and that owner's is the folder too (like may be nil). It returns ErrReplaced if something else got there.
+func (w *Workspace) Finish(made os.FileInfo, like *File) (err error) {
+	f, err := w.root.OpenFile(w.file, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if info, err := f.Stat(); err != nil || !os.SameFile(made, info) {
+		return errors.Join(err, fmt.Errorf("%w: %s", ErrReplaced, w.Path()))
+	}
+	if like != nil {
+		if err := giveTo(f, w.parent.Name(), like); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
 // Publish moves the file that Create made, whose info this is, out of the workspace, to a name in the folder beside it. It
 // returns fs.ErrExist if the name is taken, and ErrReplaced if something else got there.
 func (w *Workspace) Publish(made os.FileInfo, name string) (*File, error) {

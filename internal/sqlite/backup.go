@@ -20,7 +20,7 @@ func Backup(ctx context.Context, readers *sql.DB, w Wait, path string) (err erro
 	if err != nil {
 		return err
 	}
-	if err := dbfile.CheckFree(path); err != nil {
+	if err := checkFree(path); err != nil {
 		return err
 	}
 	dir := filepath.Dir(path)
@@ -29,21 +29,29 @@ func Backup(ctx context.Context, readers *sql.DB, w Wait, path string) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, work.Remove()) }()
-	made, err := copyInto(ctx, readers, w, work)
+	made, err := Copy(ctx, readers, w, work)
 	if err != nil {
 		return err
 	}
-	if err := dbfile.CheckFree(path); err != nil {
+	if err := checkFree(path); err != nil {
 		return err
 	}
 	if _, err := work.Publish(made, filepath.Base(path)); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return dbfile.SyncDir(dir)
 }
 
-// copyInto makes the copy in the workspace, and syncs it.
-func copyInto(ctx context.Context, readers *sql.DB, w Wait, work *dbfile.Workspace) (made os.FileInfo, err error) {
+// checkFree returns fs.ErrExist as dbfile.CheckFree does, and dbfile.ErrRestoring if a restore may be about to put a file there.
+func checkFree(path string) error {
+	if err := dbfile.CheckMarker(path, nil); err != nil {
+		return err
+	}
+	return dbfile.CheckFree(path)
+}
+
+// Copy writes one snapshot of the database to the file of the workspace, which it makes and syncs.
+func Copy(ctx context.Context, readers *sql.DB, w Wait, work *dbfile.Workspace) (made os.FileInfo, err error) {
 	temp, err := work.Create()
 	if err != nil {
 		return nil, err
@@ -80,19 +88,4 @@ func diskVFS() string {
 		return "win32"
 	}
 	return "unix"
-}
-
-// syncDir makes the names in a folder durable. Windows flushes no folder, and writes its names through a journal.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	if err := d.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("sync %s: %w", dir, err), d.Close())
-	}
-	return d.Close()
 }

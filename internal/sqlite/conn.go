@@ -21,6 +21,7 @@ type conn struct {
 	altered   map[string]bool // the tables that the Tx's migrations made, dropped or altered, in lowercase
 	accepted  bool            // CheckSchema accepted the schema of this version
 	schema    int64
+	leave     func() // gives back what Settings.enterFile counted
 }
 
 // The states of a conn.
@@ -63,6 +64,13 @@ func (c *conn) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) { r
 // IsValid implements driver.Validator. A connection that comes back with a transaction, which a caller's statement
 // began, is not given to anybody else: its snapshot would stay as it is for ever. Nor is one that should write and cannot.
 func (c *conn) IsValid() bool { return c.AutoCommit() && !c.unfit.Load() }
+
+// Close implements driver.Conn.
+func (c *conn) Close() error {
+	err := c.SQLiteConn.Close()
+	c.leave()
+	return err
+}
 
 // books is a driver.Tx that leaves the transaction alone.
 type books struct{}

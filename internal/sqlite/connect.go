@@ -40,7 +40,15 @@ func (c *connector) Driver() driver.Driver {
 	}}
 }
 
-func (c *connector) open() (driver.Conn, error) {
+func (c *connector) open() (_ driver.Conn, err error) {
+	// It counts before the file is opened, and looks for a restore's marker after that (join). The restore places its marker before
+	// it counts: one of the two sees the other.
+	leave := c.settings.enterFile()
+	defer func() {
+		if err != nil {
+			leave()
+		}
+	}()
 	raw, err := c.settings.Location.join(func() (*sqlite3.SQLiteConn, error) {
 		raw, err := c.Driver().Open(c.dsn)
 		if err != nil && isWronglyMissing(err, c.present) {
@@ -54,7 +62,9 @@ func (c *connector) open() (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(raw, c.settings), nil
+	conn := newConn(raw, c.settings)
+	conn.leave = leave
+	return conn, nil
 }
 
 // abandonable returns what f does, or the context's error if that ends before. f is left to its goroutine then, and late gets what it

@@ -19,6 +19,8 @@ type Location struct {
 	memory string // SQLite's name for a database in memory, which all connections of one registry share
 	pin    *pin   // the file that all connections must be on
 	still  *still // the file does not change; nil for one that may
+
+	restoring bool // for the restore itself, which its own marker does not stop
 }
 
 // Locate turns a path into a Location. Each call with InMemory gives a database of its own. Symlinks are followed now, and

@@ -20,12 +20,16 @@ import (
 type pin struct{ file atomic.Pointer[dbfile.File] }
 
 // Examine looks at the file and at what lies beside it, opens and changes nothing, and holds every later connection to that
-// file. It reports whether there is one; one in memory has no file. Errors are those of dbfile.Examine.
+// file. It reports whether there is one; one in memory has no file. Errors are those of dbfile.Examine and dbfile.CheckMarker.
 func (l Location) Examine() (exists bool, err error) {
 	if l.IsMemory() {
 		return false, nil
 	}
 	file, err := dbfile.Examine(l.path)
+	// Afterwards: whoever missed the file because a restore had moved it away finds the marker, or the new file is there.
+	if marked := l.checkMarker(file); marked != nil {
+		file, err = nil, marked
+	}
 	l.pin.file.Store(file)
 	return file != nil, err
 }
@@ -38,8 +42,18 @@ func (l Location) pinned() *dbfile.File {
 	return l.pin.file.Load()
 }
 
-// check returns dbfile.ErrReplaced if the path does not lead to the pinned file any more, and dbfile.ErrUnfit if what lies
-// beside it by now cannot be its journal, or is a stranger's.
+// CheckMarker returns dbfile.ErrRestoring if a restore of the file was interrupted, or is running.
+func (l Location) CheckMarker() error { return l.checkMarker(l.pinned()) }
+
+func (l Location) checkMarker(file *dbfile.File) error {
+	if l.IsMemory() || l.restoring {
+		return nil
+	}
+	return dbfile.CheckMarker(l.path, file)
+}
+
+// check returns dbfile.ErrReplaced if the path does not lead to the pinned file any more, dbfile.ErrUnfit if what lies
+// beside it by now cannot be its journal, or is a stranger's, and dbfile.ErrRestoring as CheckMarker does.
 func (l Location) check() error {
 	if l.IsMemory() {
 		return nil
@@ -48,10 +62,13 @@ func (l Location) check() error {
 	if file != nil {
 		var err error
 		if file, err = file.Now(l.path); err != nil {
-			return err
+			return errors.Join(err, l.checkMarker(nil))
 		}
 	}
-	return dbfile.CheckJournals(l.path, file)
+	if err := dbfile.CheckJournals(l.path, file); err != nil {
+		return err
+	}
+	return l.checkMarker(file)
 }
 
 // join opens a connection and makes sure that it is on the pinned file, with no journal of a stranger's.

@@ -19,6 +19,7 @@ type Settings struct {
 	Guarded, Private []string
 
 	writes bool // the connection is to write
+	alone  bool // it is Exclude's
 }
 
 // stmtCacheSize is more than the registry's own statements; a subsystem's share the rest.

@@ -82,6 +82,21 @@ func (w Wait) Retry(ctx context.Context, try func() error) error {
 	}
 }
 
+// Until calls try until it returns nil, until ctx ends (its error is returned), or until the limit has passed (try's last error is
+// returned).
+func (w Wait) Until(ctx context.Context, try func() error) error {
+	w = w.Start()
+	for {
+		err := try()
+		if err == nil || w.Left() == 0 {
+			return err
+		}
+		if err := w.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // GiveWay lets others have the lock that was just given back: it waits until each that pauses has tried again. Who takes
 // the lock again and again for long would starve them otherwise.
 func GiveWay(ctx context.Context) { _ = sleep(ctx, 2*maxPause) }

@@ -99,6 +99,10 @@ func prove(c *sql.Conn, raw *conn) error {
 	if raw.proven {
 		return nil
 	}
+	// It may have waited for the lock while the file got another name: then this transaction would change that one.
+	if err := raw.settings.Location.check(); err != nil {
+		return err
+	}
 	err := raw.with(rights{everything: true}, func() error {
 		_, err := c.ExecContext(context.Background(), "PRAGMA incremental_vacuum(1)")
 		return err

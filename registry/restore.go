@@ -1,0 +1,106 @@
+package registry
+
+import (
+	"context"
+
+	"github.com/oxide-k/stateregistry/keyset"
+)
+
+// RestoreReport is what Restore did.
+type RestoreReport struct {
+	ID       string // the registry's id, which is the backup's
+	Revision int64  // of the change that records the restore, the newest one
+	// Kept is the path that the old file has now, "" if there was none. A journal of it that held something has the same name with
+	// -wal or -journal after it: leave them together.
+	Kept string
+	// AlsoKept are the paths of what interrupted restores had put there, which this one did not finish but began anew.
+	AlsoKept []string
+	Modules  int64 // modules in the backup
+	Config   int64 // config entries in the backup
+	// ValuesRead says that each value was read: it was opened with the key that RestoreWithKEK gave, or is plaintext. Without it
+	// only the form of encrypted values was looked at.
+	ValuesRead bool
+	Encrypted  bool // the restored registry is encrypted
+	// WasEncrypted says that the old file was encrypted, as far as it could be read.
+	WasEncrypted bool
+}
+
+// RestoreOption changes a restore.
+type RestoreOption func(*restoreOptions) error
+
+type restoreOptions struct {
+	kek   keyset.KEK
+	keyed bool
+	above int64
+	given bool // above
+}
+
+// RestoreWithKEK opens every value of an encrypted backup with the key-encryption key that it had when it was made, before anything is
+// touched. If it is another key the restore is ErrWrongKey; if the backup is not encrypted, ErrNotEncrypted.
+func RestoreWithKEK(kek keyset.KEK) RestoreOption {
+	return func(o *restoreOptions) error {
+		if o.keyed {
+			return invalid("two key-encryption keys")
+		}
+		o.kek, o.keyed = kek, true
+		return nil
+	}
+}
+
+// WithRevisionAbove makes the revisions of the restored registry go on above n, if the backup and the old file have not seen higher
+// ones. It is needed if the old file cannot be read: n is then the newest revision that anybody may have seen of it, for which one that
+// a program logged, or that another backup ends with, will do. Revisions go on 2^32 above it. A file that was never
+// restored before is right with 0.
+func WithRevisionAbove(n int64) RestoreOption {
+	return func(o *restoreOptions) error {
+		if n < 0 || n > maxRestored {
+			return invalid("revision %d", n)
+		}
+		o.above, o.given = n, true
+		return nil
+	}
+}
+
+// Restore puts a copy of a backup in the place of the registry at path, or there where no file is. The backup is a file that
+// [Registry.Backup] made, or any other registry file; it is only read.
+//
+// The backup is verified first, as [Registry.Verify] does it: nothing is touched unless all of it is whole. What was in the registry
+// stays: the old file, with what was in its WAL, gets a name of its own (RestoreReport.Kept). Nothing of it is left beside the new
+// file, which is readable by its owner only. (If root restores a file of somebody's, in that user's folder, the new file is that
+// user's.) Nothing is ever overwritten.
+//
+// The restored registry has the backup's id and content. Its revisions go on 2^32 above the newest of the backup and of the old
+// file, with a change of SubjectRegistry, the first of its log. So everybody who remembers a revision from before notices: Watch and
+// Changes return ErrCompacted, and a write with IfRevision, of a row that was changed after the backup, ErrConflict.
+//
+// While the names change FILE-restoring lies beside the file. Open, and everything else that opens a registry, returns
+// ErrRestoring then. If Restore is killed, the registry is the old one, the new one, or returns ErrRestoring, whatever the
+// moment: then run Restore again, with the same backup or another one, and it finishes. To give up instead, remove FILE-restoring; if
+// FILE is missing, rename what FILE-restoring calls kept back before, with what is beside it. If Restore returns another error
+// than ErrRestoring, the old file is in its place, as it was. ctx bounds it until the names change; from then on it goes on to its end.
+//
+//   - ErrBusy: somebody has the registry at path open: close it everywhere. Or another Restore of it is running.
+//   - ErrCorrupt, ErrNotRegistry, ErrNewerSchema, ErrOldSchema, ErrWrongKey, ErrTampered, ErrRestoring, fs.ErrNotExist with the backup's
+//     path: it cannot be restored. A backup with an older schema, such as a file of oxide-k's, is to be copied, opened once, and
+//     closed; then the copy can be restored.
+//   - ErrCorrupt, ErrNotRegistry, ErrNewerSchema with the registry's path: the old file cannot be read, so that its newest revision is
+//     unknown: pass [WithRevisionAbove].
+//   - ErrInvalid, ErrNotRegistry: at path is another registry, a database of oxide-k's or another program's. Move it away first.
+//   - ErrReplaced: somebody moved a file meanwhile.
+//
+// Who has the registry open is known so: connections of this process, and processes that use the file as a database, in WAL mode even
+// if they do nothing, always. On Linux also each process that this one may look at in /proc: those of the same user, or all if it is
+// root's. What is left are files that cannot be read as a database, and those that were never opened for writing: another
+// user's process, or on another system than Linux another process, that has such a file open is not noticed. It works on with the old file, and
+// no connection that it opens later joins the new one (ErrReplaced).
+func Restore(ctx context.Context, backup, path string, opts ...RestoreOption) (RestoreReport, error) {
+	var o restoreOptions
+	if err := apply(&o, opts); err != nil {
+		return RestoreReport{}, failed("restore", path, err)
+	}
+	report, err := restore(ctx, backup, path, o)
+	if err != nil {
+		return RestoreReport{}, failed("restore", path, ended(ctx, err))
+	}
+	return report, nil
+}

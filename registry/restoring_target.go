@@ -1,0 +1,190 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/oxide-k/stateregistry/internal/dbfile"
+	"github.com/oxide-k/stateregistry/internal/migrate"
+	"github.com/oxide-k/stateregistry/internal/sqlite"
+)
+
+// oldFile is what lies where a registry is to be restored.
+type oldFile struct {
+	file     *dbfile.File // nil: nothing
+	journals []string     // the paths of those beside it that hold something
+	// alone keeps others out of it; nil if it cannot be read as a database.
+	alone     *sqlite.Exclusion
+	unread    error // why it cannot be read; nil if it was, or if there is nothing in it
+	blank     bool  // there is nothing in it
+	id        string
+	newest    int64
+	encrypted bool
+}
+
+// release gives the file back.
+func (f *oldFile) release() {
+	if f.alone != nil {
+		_ = f.alone.Close()
+		f.alone = nil
+	}
+}
+
+// like returns the file whose owner the new file shall have: the old one, wherever an interrupted restore put it; or nil.
+func (f *oldFile) like(left *restoreMarker, dir string) *dbfile.File {
+	if f.file != nil || left == nil || len(left.Kept) == 0 {
+		return f.file
+	}
+	file, _, err := dbfile.Find(filepath.Join(dir, left.Kept[0]))
+	if err != nil {
+		return nil
+	}
+	return file
+}
+
+// lookAtTarget finds out what is to be replaced, and keeps others out of it. It reports whether an interrupted restore of the same
+// backup had come so far that only its marker is left.
+func (r *restoring) lookAtTarget(ctx context.Context, o restoreOptions) (finished bool, err error) {
+	file, journals, err := r.target.Find()
+	if err != nil {
+		return false, err
+	}
+	r.old = oldFile{file: file, journals: journals}
+	if err := r.takeMarker(file); err != nil {
+		return false, err
+	}
+	if file == nil || file.IsEmpty() {
+		r.old.blank = true
+	} else if err := r.readTarget(ctx); err != nil {
+		return false, err
+	}
+	if err := r.checkUnused(ctx); err != nil {
+		return false, err
+	}
+	if err := r.checkID(); err != nil {
+		return false, err
+	}
+	r.report.WasEncrypted = r.old.encrypted
+	r.floor = max(o.above, r.old.newest)
+	if r.left != nil {
+		r.floor = max(r.floor, r.left.Above)
+		if r.finishes() {
+			r.report.Revision = r.old.newest
+			r.keeps(r.left.Kept)
+			return true, nil
+		}
+	}
+	if r.old.unread != nil && !o.given && r.left == nil {
+		return false, fmt.Errorf("it cannot be read, so the newest revision that it gave is unknown: pass WithRevisionAbove with the newest "+
+			"that anybody saw of it, or with 0 if it was never restored before: %w", r.old.unread)
+	}
+	return false, nil
+}
+
+// readTarget looks at the old file, locks it, and reads what the restore needs to know. What it cannot read it says in r.old.unread.
+func (r *restoring) readTarget(ctx context.Context) error {
+	status, err := sqlite.Look(ctx, r.target, r.wait, true, func(ctx context.Context, file *sqlite.Looking) (migrate.Status, error) {
+		status, err := migrate.Inspect(ctx, file, nil)
+		if err == nil {
+			err = file.Accept()
+		}
+		return status, err
+	})
+	newer := errors.Is(err, migrate.ErrNewer)
+	switch {
+	case err == nil:
+		r.old.blank = status.New
+	case errors.Is(err, migrate.ErrNotRegistry):
+		return fmt.Errorf("another program's database is in its place, move that away first: %w", err)
+	case errors.Is(err, migrate.ErrCorrupt), sqlite.IsDamaged(err), sqlite.IsStatementError(err), newer:
+		r.old.unread = err
+	case sqlite.IsBusy(err):
+		return inUse(err.Error())
+	default:
+		return err
+	}
+	if err != nil && !newer { // SQLite would read its schema without limits
+		return nil
+	}
+	return r.lockTarget(ctx, status)
+}
+
+// lockTarget locks the old file, moves its WAL into it, and reads its id and its newest revision.
+func (r *restoring) lockTarget(ctx context.Context, status migrate.Status) (err error) {
+	r.old.alone, err = sqlite.Exclude(ctx, r.target, r.wait)
+	switch {
+	case sqlite.IsBusy(err):
+		return inUse(err.Error())
+	case sqlite.IsDamaged(err):
+		r.old.unread = err
+		return nil
+	case err != nil:
+		return err
+	}
+	err = r.old.alone.Fold()
+	if err == nil && r.old.unread == nil {
+		err = r.old.read(status)
+	}
+	if sqlite.IsDamaged(err) {
+		r.old.unread, err = err, nil
+	}
+	return err
+}
+
+// read reads a registry that is locked.
+func (f *oldFile) read(status migrate.Status) error {
+	if status.New {
+		return nil
+	}
+	if status.Version < keysetVersion {
+		return invalid("a database of oxide-k's, or one with an older schema, is in its place, move that away first")
+	}
+	conn := f.alone.Conn()
+	row, err := queries.GetRegistry(background, conn)
+	if err != nil {
+		return err
+	}
+	f.id = row.ID
+	if f.newest, err = newestRevision(conn); err != nil {
+		return err
+	}
+	_, err = readKeyset(conn)
+	f.encrypted = err == nil
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return err
+}
+
+// checkID returns ErrInvalid if the old file is another registry than the backup.
+func (r *restoring) checkID() error {
+	if r.old.blank || r.old.unread != nil || r.old.id == r.report.ID {
+		return nil
+	}
+	return invalid("another registry is in its place, with the id %.64q where the backup has %.64q: move that away first",
+		r.old.id, r.report.ID)
+}
+
+// checkUnused returns ErrBusy if anybody is known to have the old file open. It waits a moment for those who only look at it.
+func (r *restoring) checkUnused(ctx context.Context) error {
+	who := func() string {
+		if r.target.IsOpen() {
+			return "this process has it open"
+		}
+		return dbfile.InUse(r.target.Path(), r.old.alone == nil)
+	}
+	return r.wait.Until(ctx, func() error {
+		if who := who(); who != "" {
+			return inUse(who)
+		}
+		return nil
+	})
+}
+
+// inUse returns ErrBusy, and says what to do.
+func inUse(who string) error {
+	return fmt.Errorf("%w: close the registry everywhere, and restore then: %s", ErrBusy, who)
+}
