@@ -13,7 +13,7 @@ import (
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
-	"github.com/oxide-k/stateregistry/internal/step"
+	"github.com/oxide-k/stateregistry/internal/stage"
 	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/schema"
 )
@@ -62,6 +62,7 @@ func restore(ctx context.Context, backup, path string, o restoreOptions) (_ Rest
 		return RestoreReport{}, err
 	}
 	if finished {
+		_ = dbfile.Sweep(filepath.Dir(r.target.Path())) // of what the interrupted one left; what it cannot remove the next one does
 		return r.report, r.end(ctx)
 	}
 	return r.report, r.replace(ctx)
@@ -134,7 +135,7 @@ func (r *restoring) replace(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := step.Reached(ctx, "place the marker"); err != nil {
+	if err := stage.Reached(ctx, "place the marker"); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -161,7 +162,7 @@ func (r *restoring) replace(ctx context.Context) error {
 
 // copy makes a copy of the backup in the workspace that has the restore in its change log. newest is the backup's newest revision.
 func (r *restoring) copy(ctx context.Context, work *dbfile.Workspace) (made os.FileInfo, newest int64, err error) {
-	if err := step.Reached(ctx, "copy the backup"); err != nil {
+	if err := stage.Reached(ctx, "copy the backup"); err != nil {
 		return nil, 0, err
 	}
 	if made, err = sqlite.Copy(ctx, r.source.readers.Pool(), sqlite.Wait{Limit: DefaultLockTimeout}, work); err != nil {
@@ -235,12 +236,12 @@ func (r *restoring) exchange(ctx context.Context, kept string, work *dbfile.Work
 	if runtime.GOOS == "windows" { // which renames no file that is open, whoever has it open
 		r.old.release()
 	}
-	return dbfile.Exchange(r.target.Path(), kept, r.old.file, work, made, func(name string) error { return step.Reached(ctx, name) })
+	return dbfile.Exchange(r.target.Path(), kept, r.old.file, work, made, func(name string) error { return stage.Reached(ctx, name) })
 }
 
 // end removes the marker: the new file is there, and complete.
 func (r *restoring) end(ctx context.Context) error {
-	err := step.Reached(ctx, "remove the marker")
+	err := stage.Reached(ctx, "remove the marker")
 	if err == nil {
 		err = r.marker.Remove()
 		r.marker = nil
@@ -248,5 +249,5 @@ func (r *restoring) end(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: the new file is in its place, and the marker is left: %w", ErrRestoring, err)
 	}
-	return step.Reached(ctx, "the end")
+	return stage.Reached(ctx, "the end")
 }

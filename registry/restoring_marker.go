@@ -20,7 +20,7 @@ type restoreMarker struct {
 	BackupSize     int64     `json:"backup_size"`
 	BackupModified time.Time `json:"backup_modified"`
 	Began          time.Time `json:"began"`
-	Kept           []string  `json:"kept"`     // the names of what was in the file's place, the oldest first; "" is nothing
+	Kept           []string  `json:"kept"`     // the names of what was in the file's place, the oldest first; "" if there was nothing
 	ID             string    `json:"id"`       // the registry's
 	Above          int64     `json:"above"`    // the highest revision that was known
 	Revision       int64     `json:"revision"` // of the change that records the restore
@@ -44,7 +44,7 @@ func (r *restoring) takeMarker(file *dbfile.File) error {
 	var left restoreMarker
 	err = json.Unmarshal(content, &left)
 	for _, name := range left.Kept {
-		if err == nil && (!strings.HasPrefix(name, base+keptInfix) || filepath.Base(name) != name) {
+		if err == nil && name != "" && (!strings.HasPrefix(name, base+keptInfix) || filepath.Base(name) != name) {
 			err = fmt.Errorf("it calls %.100q kept", name)
 		}
 	}
@@ -59,7 +59,7 @@ func (r *restoring) takeMarker(file *dbfile.File) error {
 	kept := left.Kept
 	left.Kept = nil
 	for _, name := range kept { // it was interrupted before, or somebody renamed it back
-		if errors.Is(dbfile.CheckNames(filepath.Join(dir, name)), os.ErrExist) {
+		if name == "" || errors.Is(dbfile.CheckNames(filepath.Join(dir, name)), os.ErrExist) {
 			left.Kept = append(left.Kept, name)
 		}
 	}
@@ -96,7 +96,7 @@ func (r *restoring) keptNames() (name string, names []string, err error) {
 	}
 	if r.old.file == nil && len(r.old.journals) > 0 && len(names) > 0 { // they belong to the file that was moved last
 		last := names[len(names)-1]
-		if free(dir+last, r.old.journals, r.target.Path()) {
+		if last != "" && areFree(dir+last, r.old.journals, r.target.Path()) {
 			return last, names, nil
 		}
 	}
@@ -109,12 +109,14 @@ func (r *restoring) keptNames() (name string, names []string, err error) {
 	}
 	if r.old.file != nil || len(r.old.journals) > 0 {
 		names = append(names[:len(names):len(names)], name)
+	} else if len(names) == 0 {
+		names = []string{""}
 	}
 	return name, names, err
 }
 
-// free reports whether the journals of path can have the same names beside kept.
-func free(kept string, journals []string, path string) bool {
+// areFree reports whether the journals of path can have the same names beside kept.
+func areFree(kept string, journals []string, path string) bool {
 	for _, journal := range journals {
 		if _, err := os.Lstat(kept + strings.TrimPrefix(journal, path)); !errors.Is(err, os.ErrNotExist) {
 			return false
@@ -127,9 +129,11 @@ func free(kept string, journals []string, path string) bool {
 func (r *restoring) keeps(names []string) {
 	for i, name := range names {
 		path := filepath.Join(filepath.Dir(r.target.Path()), name)
-		if i == 0 {
+		switch {
+		case name == "":
+		case i == 0:
 			r.report.Kept = path
-		} else {
+		default:
 			r.report.AlsoKept = append(r.report.AlsoKept, path)
 		}
 	}

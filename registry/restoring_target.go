@@ -35,7 +35,7 @@ func (f *oldFile) release() {
 
 // like returns the file whose owner the new file shall have: the old one, wherever an interrupted restore put it; or nil.
 func (f *oldFile) like(left *restoreMarker, dir string) *dbfile.File {
-	if f.file != nil || left == nil || len(left.Kept) == 0 {
+	if f.file != nil || left == nil || len(left.Kept) == 0 || left.Kept[0] == "" {
 		return f.file
 	}
 	file, _, err := dbfile.Find(filepath.Join(dir, left.Kept[0]))

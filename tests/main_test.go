@@ -40,6 +40,7 @@ func roles() map[string]role {
 		"nth":      roleNth,
 		"rekey":    roleRekey,
 		"read":     roleRead,
+		"restore":  roleRestore,
 	}
 	maps.Copy(all, systemRoles())
 	return all

@@ -1,6 +1,6 @@
-// Package step lets a test stop, or end, a call at each of its steps. The context carries the test's function, so there is nothing to
+// Package stage lets a test stop, or end, a call at each of its steps. The context carries the test's function, so there is nothing to
 // set back, and calls without one cost a lookup.
-package step
+package stage
 
 import "context"
 
