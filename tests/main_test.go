@@ -41,6 +41,7 @@ func roles() map[string]role {
 		"rekey":    roleRekey,
 		"read":     roleRead,
 		"restore":  roleRestore,
+		"hold":     roleHold,
 	}
 	maps.Copy(all, systemRoles())
 	return all
