@@ -57,15 +57,22 @@ func restore(ctx context.Context, backup, path string, o restoreOptions) (_ Rest
 			_ = r.marker.Leave()
 		}
 	}()
+	// First of all: the folder may be one in which nothing can be made.
+	work, err := dbfile.NewWorkspace(filepath.Dir(r.target.Path()), "restore")
+	if err != nil {
+		return RestoreReport{}, err
+	}
+	defer work.Remove() // what it cannot remove the next one does
 	finished, err := r.lookAtTarget(ctx, o)
 	if err != nil {
 		return RestoreReport{}, err
 	}
 	if finished {
-		_ = dbfile.Sweep(filepath.Dir(r.target.Path())) // of what the interrupted one left; what it cannot remove the next one does
-		return r.report, r.end(ctx)
+		err = r.end(ctx)
+	} else {
+		err = r.replace(ctx, work)
 	}
-	return r.report, r.replace(ctx)
+	return r.report, err
 }
 
 // locate finds the two files.
@@ -121,12 +128,7 @@ func (r *restoring) openBackup(ctx context.Context, backup string, o restoreOpti
 }
 
 // replace puts a copy of the backup in the place of the old file.
-func (r *restoring) replace(ctx context.Context) error {
-	work, err := dbfile.NewWorkspace(filepath.Dir(r.target.Path()), "restore")
-	if err != nil {
-		return err
-	}
-	defer work.Remove() // what it cannot remove the next one does
+func (r *restoring) replace(ctx context.Context, work *dbfile.Workspace) error {
 	made, newest, err := r.copy(ctx, work)
 	if err != nil {
 		return err

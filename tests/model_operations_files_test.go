@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -105,6 +106,44 @@ func (r *modelRun) backup() {
 	x.compare()
 	r.NoError(copied.Close())
 	r.NoError(os.Remove(path))
+}
+
+// restore makes a backup, goes on, and puts the backup back: all is as it was, but for the revision, and for the log, which begins
+// anew. Who holds a handle, or remembers a revision, notices.
+func (r *modelRun) restore() {
+	r.say("Restore")
+	backup := filepath.Join(r.t.TempDir(), "backup.db")
+	r.NoError(r.handle().Backup(r.ctx, backup))
+	then := r.state.clone()
+	for range r.random.IntN(4) {
+		r.outside().write()
+	}
+	_, err := registry.Restore(r.ctx, backup, r.path)
+	r.isTyped(err, registry.ErrBusy)
+	for len(r.handles) > 0 {
+		r.close(0)
+	}
+	var opts []registry.RestoreOption
+	if kek := r.keks[r.kek]; kek.Kind() != "" {
+		opts = append(opts, registry.RestoreWithKEK(kek))
+	}
+	report, err := registry.Restore(r.ctx, backup, r.path, opts...)
+	r.NoError(err)
+	lost := r.state.revision
+	then.revision = max(then.revision, lost) + 1<<32
+	then.log = []registry.Change{{Revision: then.revision, Subject: registry.SubjectRegistry, Key: report.ID, Op: registry.OpPut}}
+	r.Equal(then.revision, report.Revision)
+	r.Equal(int64(len(then.modules)), report.Modules)
+	r.Equal(int64(len(then.config)), report.Config)
+	*r.state = *then
+	r.open()
+	changes, err := r.handles[0].Changes(r.ctx, report.Revision-1, 1)
+	r.NoError(err)
+	r.state.log[0].At = changes[0].At // by the clock of the machine
+	_, err = r.handles[0].Changes(r.ctx, lost, 1)
+	r.isTyped(err, registry.ErrCompacted)
+	r.NoError(errors.Join(os.Remove(report.Kept), os.Remove(backup)))
+	r.through(r.handles[0]).compare()
 }
 
 // otherOpenings look at the file in another way than the mode's.

@@ -28,6 +28,7 @@ func modelActs(m mode) (acts []modelAct) {
 		{name: "Backup", weight: 1, do: (*modelRun).backup},
 		{name: "reopen", weight: 5, do: (*modelRun).reopen, files: true},
 		{name: "second handle", weight: 6, do: (*modelRun).second, files: true},
+		{name: "Restore", weight: 1, do: (*modelRun).restore, files: true},
 		{name: "other openings", weight: 1, do: (*modelRun).otherOpenings, files: true},
 		{name: "Encrypt and Decrypt", weight: 1, do: (*modelRun).convert, files: true},
 	} {

@@ -2,11 +2,8 @@ package tests
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,15 +15,18 @@ func TestRestore(t *testing.T) {
 	runInFileModes(t, func() *restoreSuite { return &restoreSuite{} })
 }
 
-// restoreSuite has a registry that was backed up, went on, and was closed.
-type restoreSuite struct {
+// restoreSuite is about what a restore does with a registry, however its values are stored.
+type restoreSuite struct{ backedUpSuite }
+
+// backedUpSuite has a registry that was backed up, went on, and was closed.
+type backedUpSuite struct {
 	modeSuite
 	backup string
 	last   int64 // the revision at which the registry was closed
 	old    int64 // the revision at which it was backed up
 }
 
-func (s *restoreSuite) SetupTest() {
+func (s *backedUpSuite) SetupTest() {
 	s.modeSuite.SetupTest()
 	ctx := s.T().Context()
 	s.backup = filepath.Join(s.T().TempDir(), "backup.db")
@@ -43,28 +43,28 @@ func (s *restoreSuite) SetupTest() {
 }
 
 // close closes the test's registry, which TearDownTest then does not verify.
-func (s *restoreSuite) close() {
+func (s *backedUpSuite) close() {
 	s.Require().NoError(s.reg.Close())
 	s.reg = nil
 }
 
-func (s *restoreSuite) set(key string, value any) int64 {
+func (s *backedUpSuite) set(key string, value any) int64 {
 	revision, err := s.reg.SetConfig(s.T().Context(), key, value)
 	s.Require().NoError(err)
 	return revision
 }
 
-func (s *restoreSuite) restore(opts ...registry.RestoreOption) (registry.RestoreReport, error) {
+func (s *backedUpSuite) restore(opts ...registry.RestoreOption) (registry.RestoreReport, error) {
 	return registry.Restore(s.T().Context(), s.backup, s.path, opts...)
 }
 
 // restored opens what a restore put there, which TearDownTest verifies, and requires that it holds what the backup does.
-func (s *restoreSuite) restored() {
+func (s *backedUpSuite) restored() {
 	s.reg = s.open(registry.WithMustExist())
 	s.requireBackedUp(s.reg)
 }
 
-func (s *restoreSuite) requireBackedUp(reg *registry.Registry) {
+func (s *backedUpSuite) requireBackedUp(reg *registry.Registry) {
 	for key, want := range map[string]int{"greeting": 6, "before": 1} {
 		n, err := registry.Get[int](s.T().Context(), reg, key)
 		s.Require().NoError(err)
@@ -78,7 +78,7 @@ func (s *restoreSuite) requireBackedUp(reg *registry.Registry) {
 }
 
 // requireOld requires that a file is the old one, which holds all that was written.
-func (s *restoreSuite) requireOld(path string) {
+func (s *backedUpSuite) requireOld(path string) {
 	reg, err := s.mode.open(s.T().Context(), path, registry.WithMustExist())
 	s.Require().NoError(err)
 	n, err := registry.Get[int](s.T().Context(), reg, "after")
@@ -91,7 +91,7 @@ func (s *restoreSuite) requireOld(path string) {
 }
 
 // requireAlone requires that in the registry's folder there is nothing but these.
-func (s *restoreSuite) requireAlone(paths ...string) {
+func (s *backedUpSuite) requireAlone(paths ...string) {
 	want := []string{}
 	for _, path := range paths {
 		want = append(want, filepath.Base(path))
@@ -131,7 +131,7 @@ func (s *restoreSuite) TestABackupTakesThePlaceOfTheFileWhichIsKept() {
 }
 
 // text is what a statement returns.
-func (s *restoreSuite) text(query string) (text string) {
+func (s *backedUpSuite) text(query string) (text string) {
 	err := s.reg.View(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
 		return tx.QueryRowContext(ctx, query).Scan(&text)
 	})
@@ -157,78 +157,6 @@ func (s *restoreSuite) TestWhoRemembersARevisionNotices() {
 	s.Require().ErrorIs(err, registry.ErrConflict)
 	_, err = s.reg.SetConfig(ctx, "before", 9, registry.IfRevision(s.old))
 	s.Require().NoError(err, "it was not")
-}
-
-// Each restore goes on above what the one before gave, also if that is lost again.
-func (s *restoreSuite) TestRestoresDoNotRepeatEachOthersRevisions() {
-	first, err := s.restore()
-	s.Require().NoError(err)
-	s.restored()
-	s.last = s.set("after", 3)
-	s.close()
-	second, err := s.restore()
-	s.Require().NoError(err)
-	s.Require().Equal(s.last+1<<32, second.Revision)
-	s.Require().NotEqual(first.Kept, second.Kept)
-	s.requireAlone(s.path, first.Kept, second.Kept)
-	s.requireOld(second.Kept)
-	s.restored()
-}
-
-// A crash left a WAL: what it holds is kept with the old file, and is not played into the new one.
-func (s *restoreSuite) TestTheWALOfACrashIsKeptWithTheOldFile() {
-	s.reg = s.open()
-	for i := range 200 {
-		s.last = s.set(numberKey(i), i)
-	}
-	s.last = s.set("after", 3)
-	crashed := filepath.Join(s.T().TempDir(), "registry.db")
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		copyFile(s.T(), s.path+suffix, crashed+suffix)
-	}
-	s.close()
-	s.path = crashed
-	report, err := s.restore()
-	s.Require().NoError(err)
-	s.Require().Equal(s.last+1<<32, report.Revision)
-	s.requireAlone(s.path, report.Kept)
-	s.requireOld(report.Kept)
-	s.restored()
-}
-
-func (s *restoreSuite) TestAPlaceWithoutAFile() {
-	for name, prepare := range map[string]func(path string){
-		"nothing": func(string) {},
-		"empty":   func(path string) { s.Require().NoError(os.WriteFile(path, nil, 0o600)) },
-		"WAL":     func(path string) { s.Require().NoError(os.WriteFile(path+"-wal", []byte("commits"), 0o600)) },
-		"journal": func(path string) { s.Require().NoError(os.WriteFile(path+"-journal", []byte("pages"), 0o600)) },
-		"litter": func(path string) {
-			s.Require().NoError(errors.Join(os.WriteFile(path+"-wal", nil, 0o600), os.WriteFile(path+"-shm", []byte("index"), 0o600)))
-		},
-		"empty file, WAL": func(path string) {
-			s.Require().NoError(errors.Join(os.WriteFile(path, nil, 0o600), os.WriteFile(path+"-wal", []byte("commits"), 0o600)))
-		},
-	} {
-		s.path = filepath.Join(s.T().TempDir(), "x.db")
-		prepare(s.path)
-		report, err := s.restore()
-		s.Require().NoError(err, name)
-		s.Require().Equal(s.old+1<<32, report.Revision, name)
-		want := []string{filepath.Base(s.path)}
-		switch name {
-		case "empty":
-			want = append(want, filepath.Base(report.Kept))
-		case "WAL", "journal":
-			want = append(want, filepath.Base(report.Kept)+"-"+strings.ToLower(name))
-		case "empty file, WAL":
-			want = append(want, filepath.Base(report.Kept), filepath.Base(report.Kept)+"-wal")
-		default:
-			s.Require().Empty(report.Kept, name)
-		}
-		s.Require().ElementsMatch(want, names(s.T(), filepath.Dir(s.path)), name)
-		s.restored()
-		s.close()
-	}
 }
 
 func (s *restoreSuite) TestAKeyOpensEveryValueOfTheBackup() {
@@ -275,42 +203,4 @@ func (s *restoreSuite) TestADamagedBackupIsRefused() {
 		s.Require().ErrorContains(err, s.backup, name)
 		s.Require().Equal(before, folder(s.T(), filepath.Dir(s.path)), name)
 	}
-}
-
-func (s *restoreSuite) TestArgumentsThatMakeNoSense() {
-	ctx := s.T().Context()
-	before := folder(s.T(), filepath.Dir(s.path))
-	link := filepath.Join(s.T().TempDir(), "link")
-	symlink(s.T(), s.path, link)
-	for name, c := range map[string]struct {
-		backup, path string
-		want         error
-	}{
-		"the same":       {s.path, s.path, registry.ErrInvalid},
-		"by a symlink":   {link, s.path, registry.ErrInvalid},
-		"memory":         {registry.InMemory, s.path, registry.ErrInvalid},
-		"to memory":      {s.backup, registry.InMemory, registry.ErrInvalid},
-		"empty":          {"", s.path, registry.ErrInvalid},
-		"to empty":       {s.backup, "", registry.ErrInvalid},
-		"no backup":      {s.backup + "x", s.path, fs.ErrNotExist},
-		"no folder":      {s.backup, filepath.Join(s.T().TempDir(), "none", "x"), fs.ErrNotExist},
-		"a folder":       {s.backup, s.T().TempDir(), registry.ErrInvalid},
-		"backup: folder": {s.T().TempDir(), s.path, registry.ErrInvalid},
-	} {
-		_, err := registry.Restore(ctx, c.backup, c.path)
-		s.Require().ErrorIs(err, c.want, name)
-	}
-	for _, opt := range []registry.RestoreOption{
-		nil, registry.WithRevisionAbove(-1), registry.WithRevisionAbove(1 << 62),
-	} {
-		_, err := s.restore(opt)
-		s.Require().ErrorIs(err, registry.ErrInvalid)
-	}
-	_, err := s.restore(registry.RestoreWithKEK(kekOf(1)), registry.RestoreWithKEK(kekOf(1)))
-	s.Require().ErrorIs(err, registry.ErrInvalid)
-	cancelled, cancel := context.WithCancel(ctx)
-	cancel()
-	_, err = registry.Restore(cancelled, s.backup, s.path)
-	s.Require().ErrorIs(err, context.Canceled)
-	s.Require().Equal(before, folder(s.T(), filepath.Dir(s.path)))
 }

@@ -219,16 +219,6 @@ func (w *Workspace) Remove() error {
 	return errors.Join(err, w.parent.Close())
 }
 
-// Sweep removes the workspaces in a folder that processes left which were killed.
-func Sweep(dir string) error {
-	parent, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	sweep(parent)
-	return parent.Close()
-}
-
 // sweep removes the workspaces that processes left which were killed. It touches nothing else: what is locked has a maker
 // that lives, and what is not exactly such a folder of this user's is not ours, nor what holds anything that is not named
 // after it. Errors are nobody's here: it stays.

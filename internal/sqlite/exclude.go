@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 
+	"github.com/mattn/go-sqlite3"
+
 	"github.com/oxide-k/stateregistry/internal/dbfile"
 )
 
@@ -39,8 +41,9 @@ func (l Location) Holds() error {
 
 // Exclusion keeps everybody else out of a file: SQLite's own lock, which each program that uses the file respects.
 type Exclusion struct {
-	pool *sql.DB
-	conn *sql.Conn
+	location Location
+	pool     *sql.DB
+	conn     *sql.Conn
 }
 
 // Exclude takes the file for this connection alone, and moves into it what is in its WAL. IsBusy holds of the error if another
@@ -59,7 +62,7 @@ func Exclude(ctx context.Context, l Location, w Wait) (*Exclusion, error) {
 		if err != nil {
 			return err
 		}
-		e = &Exclusion{pool, conn}
+		e = &Exclusion{l, pool, conn}
 		if err = e.take(); err != nil {
 			err = errors.Join(err, conn.Close())
 		}
@@ -97,12 +100,17 @@ func (e *Exclusion) Fold() error {
 	return err
 }
 
-// Close gives the file back.
-func (e *Exclusion) Close() error { return errors.Join(e.conn.Close(), e.pool.Close()) }
+// Close gives the file back. If it still has its name, FILE-shm goes: this connection did without, so it is of no use to anybody.
+func (e *Exclusion) Close() error {
+	if e.location.Holds() == nil {
+		_ = os.Remove(e.location.path + "-shm")
+	}
+	return errors.Join(e.conn.Close(), e.pool.Close())
+}
 
-// IsDamaged reports whether err says that a file is no database, or one that cannot be read, whatever the reason: its content, or
-// the disk that it lies on.
+// IsDamaged reports whether err says that a file is no database, or one that cannot be read, because of its content or of the disk that
+// it lies on.
 func IsDamaged(err error) bool {
-	return IsNotDatabase(err) || IsCorrupt(err) || isInputOutput(err) || IsTooBig(err) ||
-		errors.Is(err, ErrUnreadable) || errors.Is(err, ErrOversized)
+	return IsNotDatabase(err) || IsCorrupt(err) || IsTooBig(err) || errors.Is(err, ErrUnreadable) || errors.Is(err, ErrOversized) ||
+		hasExtendedCode(err, sqlite3.ErrIoErrRead, sqlite3.ErrIoErrShortRead)
 }

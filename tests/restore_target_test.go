@@ -1,0 +1,352 @@
+package tests
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/suite"
+
+	"github.com/oxide-k/stateregistry/registry"
+)
+
+func TestRestorePlaces(t *testing.T) {
+	for _, m := range modes {
+		if m.memory || m.origin { // which differ from these in nothing that matters here
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			s := &restorePlaceSuite{}
+			s.setMode(m)
+			suite.Run(t, s)
+		})
+	}
+}
+
+// restorePlaceSuite is about what is where a registry is restored, and about what the backup is.
+type restorePlaceSuite struct{ backedUpSuite }
+
+// requireRefused requires that a restore is refused, and touches nothing.
+func (s *restorePlaceSuite) requireRefused(want error, text string, opts ...registry.RestoreOption) {
+	before := folder(s.T(), filepath.Dir(s.path))
+	_, err := s.restore(opts...)
+	s.Require().ErrorIs(err, want)
+	s.Require().ErrorContains(err, text)
+	s.Require().Equal(before, folder(s.T(), filepath.Dir(s.path)))
+}
+
+func (s *restorePlaceSuite) TestAFileThatCannotBeReadNeedsARevision() {
+	whole, folder := s.path, s.T().TempDir()
+	for name, damage := range map[string]func(){
+		"no database":  func() { s.Require().NoError(os.WriteFile(s.path, []byte(strings.Repeat("x", 5000)), 0o600)) },
+		"one byte":     func() { s.Require().NoError(os.WriteFile(s.path, []byte("x"), 0o600)) },
+		"cut":          func() { s.Require().NoError(os.Truncate(s.path, 4096+100)) },
+		"guard":        func() { sqliteExec(s.T(), s.path, "DROP TRIGGER config_delete") },
+		"row":          func() { sqliteExec(s.T(), s.path, "DROP TRIGGER registry_delete", "DELETE FROM registry") },
+		"newer schema": func() { sqliteExec(s.T(), s.path, "INSERT INTO migrations VALUES ('core', 99, 'x', 'y', 'z')") },
+	} {
+		s.path = filepath.Join(folder, name)
+		copyFile(s.T(), whole, s.path)
+		damage()
+		content := contentOf(s.T(), s.path)
+		_, err := s.restore()
+		s.Require().Error(err, name)
+		s.Require().ErrorContains(err, "WithRevisionAbove", name)
+		s.Require().NotErrorIs(err, registry.ErrInvalid, name)
+		s.Require().Equal(content, contentOf(s.T(), s.path), name)
+
+		report, err := s.restore(registry.WithRevisionAbove(1 << 40))
+		s.Require().NoError(err, name)
+		s.Require().EqualValues(1<<40+1<<32, report.Revision, name)
+		s.Require().Equal(content, contentOf(s.T(), report.Kept), name)
+		s.restored()
+		s.close()
+	}
+}
+
+func (s *restorePlaceSuite) TestARevisionThatIsLowerThanWhatIsKnownChangesNothing() {
+	report, err := s.restore(registry.WithRevisionAbove(s.last - 1))
+	s.Require().NoError(err)
+	s.Require().Equal(s.last+1<<32, report.Revision)
+	s.restored()
+}
+
+func (s *restorePlaceSuite) TestAnotherDatabaseIsNotMovedAway() {
+	s.path = filepath.Join(s.T().TempDir(), "other.db")
+	other, err := registry.Open(s.T().Context(), s.path)
+	s.Require().NoError(err)
+	s.Require().NoError(other.Close())
+	s.requireRefused(registry.ErrInvalid, "another registry", registry.WithRevisionAbove(0))
+
+	s.path = filepath.Join(s.T().TempDir(), "x.db")
+	copyFile(s.T(), "testdata/oxide-k/plain.db", s.path)
+	s.requireRefused(registry.ErrInvalid, "oxide-k", registry.WithRevisionAbove(0))
+
+	s.path = filepath.Join(s.T().TempDir(), "x.db")
+	sqliteExec(s.T(), s.path, "CREATE TABLE notes (text)")
+	s.requireRefused(registry.ErrNotRegistry, "move that away", registry.WithRevisionAbove(0))
+}
+
+// What a backup is not.
+func (s *restorePlaceSuite) TestWhatIsNoBackupIsRefused() {
+	dir := s.T().TempDir()
+	for name, c := range map[string]struct {
+		prepare func(path string)
+		want    error
+	}{
+		"oxide-k's":         {func(path string) { copyFile(s.T(), "testdata/oxide-k/plain.db", path) }, registry.ErrOldSchema},
+		"another program's": {func(path string) { sqliteExec(s.T(), path, "CREATE TABLE notes (text)") }, registry.ErrNotRegistry},
+		"none":              {func(path string) { s.Require().NoError(os.WriteFile(path, []byte("x"), 0o600)) }, registry.ErrNotRegistry},
+		"empty":             {func(path string) { s.Require().NoError(os.WriteFile(path, nil, 0o600)) }, registry.ErrNotRegistry},
+		"without its content": {func(path string) {
+			s.Require().NoError(os.WriteFile(path+"-wal", []byte("commits"), 0o600))
+		}, registry.ErrCorrupt},
+		"a newer program's": {func(path string) {
+			copyFile(s.T(), s.backup, path)
+			sqliteExec(s.T(), path, "INSERT INTO migrations VALUES ('core', 99, 'x', 'y', 'z')")
+		}, registry.ErrNewerSchema},
+		"interrupted": {func(path string) {
+			copyFile(s.T(), s.backup, path)
+			s.Require().NoError(os.WriteFile(path+"-restoring", []byte("{}"), 0o600))
+		}, registry.ErrRestoring},
+	} {
+		path := filepath.Join(dir, name)
+		c.prepare(path)
+		before := folder(s.T(), filepath.Dir(s.path))
+		_, err := registry.Restore(s.T().Context(), path, s.path)
+		s.Require().ErrorIs(err, c.want, name)
+		s.Require().ErrorContains(err, path, name)
+		s.Require().Equal(before, folder(s.T(), filepath.Dir(s.path)), name)
+	}
+}
+
+// A backup is only read, and stays where it is.
+func (s *restorePlaceSuite) TestTheBackupStaysAsItIs() {
+	before := folder(s.T(), filepath.Dir(s.backup))
+	_, err := s.restore()
+	s.Require().NoError(err)
+	s.Require().Equal(before, folder(s.T(), filepath.Dir(s.backup)))
+	s.restored()
+}
+
+// A registry that runs is a backup too: what is committed at the moment, also what is in its WAL.
+func (s *restorePlaceSuite) TestARunningRegistryIsABackup() {
+	running, err := s.mode.open(s.T().Context(), s.path)
+	s.Require().NoError(err)
+	revision, err := running.SetConfig(s.T().Context(), "before", 1)
+	s.Require().NoError(err)
+	_, err = running.DeleteConfig(s.T().Context(), "after")
+	s.Require().NoError(err)
+	s.backup, s.path = s.path, filepath.Join(s.T().TempDir(), "x.db")
+	report, err := s.restore()
+	s.Require().NoError(err)
+	s.Require().Equal(revision+1+1<<32, report.Revision)
+	closeVerified(s.T(), running)
+	s.restored()
+}
+
+// Encryption goes with the file.
+func (s *restorePlaceSuite) TestAnEncryptedFileAndAPlaintextBackup() {
+	if s.mode.encrypted() {
+		s.T().Skip("it begins with a plaintext registry")
+	}
+	_, err := registry.Encrypt(s.T().Context(), s.path, kekOf(1))
+	s.Require().NoError(err)
+	report, err := s.restore()
+	s.Require().NoError(err)
+	s.Require().True(report.WasEncrypted)
+	s.Require().False(report.Encrypted)
+	s.restored()
+	s.close()
+	s.backup = report.Kept
+	report, err = s.restore(registry.RestoreWithKEK(kekOf(1)))
+	s.Require().NoError(err)
+	s.Require().False(report.WasEncrypted)
+	s.Require().True(report.Encrypted)
+	reg, err := registry.OpenEncrypted(s.T().Context(), s.path, kekOf(1))
+	s.Require().NoError(err)
+	closeVerified(s.T(), reg)
+}
+
+// The file that a symlink leads to is restored, as Open opens it, and the link stays.
+func (s *restorePlaceSuite) TestASymlinkToTheFile() {
+	link := filepath.Join(s.T().TempDir(), "link")
+	symlink(s.T(), s.path, link)
+	report, err := registry.Restore(s.T().Context(), s.backup, link)
+	s.Require().NoError(err)
+	s.Require().Equal(filepath.Dir(s.path), filepath.Dir(report.Kept))
+	info, err := os.Lstat(link)
+	s.Require().NoError(err)
+	s.Require().NotZero(info.Mode() & os.ModeSymlink)
+	s.restored()
+}
+
+func (s *restorePlaceSuite) TestOddPaths() {
+	for _, name := range oddNames {
+		path := filepath.Join(s.T().TempDir(), name)
+		copyFile(s.T(), s.path, path)
+		report, err := registry.Restore(s.T().Context(), s.backup, path)
+		s.Require().NoError(err, name)
+		s.requireOld(report.Kept)
+		reg, err := s.mode.open(s.T().Context(), path)
+		s.Require().NoError(err)
+		s.requireBackedUp(reg)
+		closeVerified(s.T(), reg)
+	}
+}
+
+// Whatever somebody put at the marker's name: it is refused, by an opening and by a restore, and stays.
+func (s *restorePlaceSuite) TestWhatIsNoMarkerIsRefused() {
+	marker, victim := s.path+"-restoring", filepath.Join(s.T().TempDir(), "victim")
+	s.Require().NoError(os.WriteFile(victim, []byte("precious"), 0o600))
+	write := func(text string) func() error {
+		return func() error { return os.WriteFile(marker, []byte(text), 0o600) }
+	}
+	for name, plant := range map[string]func() error{
+		"empty":         write(""),
+		"text":          write("precious"),
+		"huge":          write(strings.Repeat(" ", 1<<20)),
+		"another file":  write(`{"file": "y.db"}`),
+		"elsewhere":     write(`{"file": "registry.db", "kept": ["registry.db.before-restore-/../../victim"]}`),
+		"another name":  write(`{"file": "registry.db", "kept": ["victim"]}`),
+		"negative":      write(`{"file": "registry.db", "above": -1}`),
+		"symlink":       func() error { return os.Symlink(victim, marker) },
+		"dangling":      func() error { return os.Symlink(victim+"x", marker) },
+		"folder":        func() error { return os.Mkdir(marker, 0o700) },
+		"second name":   func() error { return os.Link(victim, marker) },
+		"full revision": write(`{"file": "registry.db", "above": 9223372036854775807}`),
+	} {
+		if runtime.GOOS == "windows" && strings.Contains("symlink dangling second name", name) {
+			continue
+		}
+		s.Require().NoError(plant(), name)
+		before := folder(s.T(), filepath.Dir(s.path))
+		_, err := s.restore()
+		s.Require().ErrorIs(err, registry.ErrInvalid, name)
+		_, err = s.mode.open(s.T().Context(), s.path)
+		s.Require().Error(err, name)
+		s.Require().ErrorContains(err, marker, name)
+		s.Require().Equal(before, folder(s.T(), filepath.Dir(s.path)), name)
+		s.Require().NoError(os.RemoveAll(marker), name)
+	}
+	content, err := os.ReadFile(victim)
+	s.Require().NoError(err)
+	s.Require().Equal("precious", string(content))
+	s.Require().NoFileExists(victim + "x")
+	s.requireOld(s.path)
+}
+
+func (s *restorePlaceSuite) TestAPlaceWithoutAFile() {
+	for name, prepare := range map[string]func(path string){
+		"nothing": func(string) {},
+		"empty":   func(path string) { s.Require().NoError(os.WriteFile(path, nil, 0o600)) },
+		"WAL":     func(path string) { s.Require().NoError(os.WriteFile(path+"-wal", []byte("commits"), 0o600)) },
+		"journal": func(path string) { s.Require().NoError(os.WriteFile(path+"-journal", []byte("pages"), 0o600)) },
+		"litter": func(path string) {
+			s.Require().NoError(errors.Join(os.WriteFile(path+"-wal", nil, 0o600), os.WriteFile(path+"-shm", []byte("index"), 0o600)))
+		},
+		"empty file, WAL": func(path string) {
+			s.Require().NoError(errors.Join(os.WriteFile(path, nil, 0o600), os.WriteFile(path+"-wal", []byte("commits"), 0o600)))
+		},
+	} {
+		s.path = filepath.Join(s.T().TempDir(), "x.db")
+		prepare(s.path)
+		report, err := s.restore()
+		s.Require().NoError(err, name)
+		s.Require().Equal(s.old+1<<32, report.Revision, name)
+		want := []string{filepath.Base(s.path)}
+		switch name {
+		case "empty":
+			want = append(want, filepath.Base(report.Kept))
+		case "WAL", "journal":
+			want = append(want, filepath.Base(report.Kept)+"-"+strings.ToLower(name))
+		case "empty file, WAL":
+			want = append(want, filepath.Base(report.Kept), filepath.Base(report.Kept)+"-wal")
+		default:
+			s.Require().Empty(report.Kept, name)
+		}
+		s.Require().ElementsMatch(want, names(s.T(), filepath.Dir(s.path)), name)
+		s.restored()
+		s.close()
+	}
+}
+
+func (s *restorePlaceSuite) TestArgumentsThatMakeNoSense() {
+	ctx := s.T().Context()
+	before := folder(s.T(), filepath.Dir(s.path))
+	link := filepath.Join(s.T().TempDir(), "link")
+	symlink(s.T(), s.path, link)
+	for name, c := range map[string]struct {
+		backup, path string
+		want         error
+	}{
+		"the same":       {s.path, s.path, registry.ErrInvalid},
+		"by a symlink":   {link, s.path, registry.ErrInvalid},
+		"memory":         {registry.InMemory, s.path, registry.ErrInvalid},
+		"to memory":      {s.backup, registry.InMemory, registry.ErrInvalid},
+		"empty":          {"", s.path, registry.ErrInvalid},
+		"to empty":       {s.backup, "", registry.ErrInvalid},
+		"no backup":      {s.backup + "x", s.path, fs.ErrNotExist},
+		"no folder":      {s.backup, filepath.Join(s.T().TempDir(), "none", "x"), fs.ErrNotExist},
+		"a folder":       {s.backup, s.T().TempDir(), registry.ErrInvalid},
+		"backup: folder": {s.T().TempDir(), s.path, registry.ErrInvalid},
+	} {
+		_, err := registry.Restore(ctx, c.backup, c.path)
+		s.Require().ErrorIs(err, c.want, name)
+	}
+	for _, opt := range []registry.RestoreOption{
+		nil, registry.WithRevisionAbove(-1), registry.WithRevisionAbove(1 << 62),
+	} {
+		_, err := s.restore(opt)
+		s.Require().ErrorIs(err, registry.ErrInvalid)
+	}
+	_, err := s.restore(registry.RestoreWithKEK(kekOf(1)), registry.RestoreWithKEK(kekOf(1)))
+	s.Require().ErrorIs(err, registry.ErrInvalid)
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = registry.Restore(cancelled, s.backup, s.path)
+	s.Require().ErrorIs(err, context.Canceled)
+	s.Require().Equal(before, folder(s.T(), filepath.Dir(s.path)))
+}
+
+// A crash left a WAL: what it holds is kept with the old file, and is not played into the new one.
+func (s *restorePlaceSuite) TestTheWALOfACrashIsKeptWithTheOldFile() {
+	s.reg = s.open()
+	for i := range 200 {
+		s.last = s.set(numberKey(i), i)
+	}
+	s.last = s.set("after", 3)
+	crashed := filepath.Join(s.T().TempDir(), "registry.db")
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		copyFile(s.T(), s.path+suffix, crashed+suffix)
+	}
+	s.close()
+	s.path = crashed
+	report, err := s.restore()
+	s.Require().NoError(err)
+	s.Require().Equal(s.last+1<<32, report.Revision)
+	s.requireAlone(s.path, report.Kept)
+	s.requireOld(report.Kept)
+	s.restored()
+}
+
+// Each restore goes on above what the one before gave, also if that is lost again.
+func (s *restorePlaceSuite) TestRestoresDoNotRepeatEachOthersRevisions() {
+	first, err := s.restore()
+	s.Require().NoError(err)
+	s.restored()
+	s.last = s.set("after", 3)
+	s.close()
+	second, err := s.restore()
+	s.Require().NoError(err)
+	s.Require().Equal(s.last+1<<32, second.Revision)
+	s.Require().NotEqual(first.Kept, second.Kept)
+	s.requireAlone(s.path, first.Kept, second.Kept)
+	s.requireOld(second.Kept)
+	s.restored()
+}
