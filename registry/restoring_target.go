@@ -117,7 +117,7 @@ func (r *restoring) lockTarget(ctx context.Context, status migrate.Status) (err 
 	r.old.alone, err = sqlite.Exclude(ctx, r.target, r.wait)
 	switch {
 	case sqlite.IsBusy(err):
-		return inUse(err.Error())
+		return inUse("another connection has it open")
 	case sqlite.IsDamaged(err):
 		r.old.unread = err
 		return nil

@@ -19,6 +19,7 @@ func TestReadmeShowsTheExamplesThatRun(t *testing.T) {
 	for path, names := range map[string][]string{
 		"../registry/example_test.go":             {"Example", "ExampleOpenEncrypted"},
 		"../registry/example_watch_test.go":       {"ExampleRegistry_Watch"},
+		"../registry/example_restore_test.go":     {"ExampleRestore"},
 		"../examples/decisionlog/example_test.go": {"Example"},
 	} {
 		source, err := os.ReadFile(path)

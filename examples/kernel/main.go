@@ -70,6 +70,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := k.boot(ctx, path); err != nil {
 		return err
 	}
+	if err := restore(ctx, path, k.backup, stdout); err != nil {
+		return err
+	}
 	if err := secure(ctx, path, filepath.Join(*dir, keyFile), stdout); err != nil {
 		return err
 	}
@@ -104,7 +107,11 @@ func clearDemo(dir string) error {
 	} else if err != nil {
 		return fmt.Errorf("-dir: %w", err)
 	}
-	for _, file := range []string{registryFile, backupFile, keyFile} {
+	files, err := fs.Glob(os.DirFS(dir), registryFile+".before-restore-*")
+	if err != nil {
+		return fmt.Errorf("-dir: %w", err)
+	}
+	for _, file := range append(files, registryFile, backupFile, keyFile) {
 		for _, suffix := range []string{"", "-wal", "-shm"} {
 			err := os.Remove(filepath.Join(dir, file+suffix))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
