@@ -22,7 +22,7 @@
 //
 // Every committed change of a module or a config entry has a revision: a number that grows by one with each row change,
 // registry-wide, whoever makes it (this package, a subsystem's SQL, an oxide-k kernel, the sqlite3 shell). Writes return
-// theirs, [IfRevision] makes a write conditional on it, and [Reader.Changes] lists what changed since.
+// theirs, [IfRevision] makes a write conditional on it, and [Reader.Changes] lists what changed since. A [Restore] goes on 2^32 above.
 //
 // [Registry.Watch] goes on from there: it gives the changes as they happen, in this process or another one.
 //
@@ -36,7 +36,7 @@
 // The database is SQLite in WAL mode, synced at every commit: a write that returned without an error survives a crash and
 // a power loss ([WithDurability] trades that away). Any number of processes may have it open. oxide-k's databases open as
 // they are. Next to the file FILE lie FILE-wal and FILE-shm while it is open; [Registry.Backup] makes a copy that is
-// complete, copying the file alone does not, and says how to restore one. Never replace or move a file that is open.
+// complete, copying the file alone does not, and [Restore] puts one back. Never replace or move a file that is open.
 //
 // SQLite keeps pages of the file in memory as they are used, outside of Go's heap: 128 MiB at most for the connection that
 // reads first, and 8 MiB for each other one. Of those there are the one that writes, as many more as reads ran at the same

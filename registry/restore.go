@@ -73,6 +73,9 @@ func WithRevisionAbove(n int64) RestoreOption {
 // file, with a change of SubjectRegistry, the first of its log. So everybody who remembers a revision from before notices: Watch and
 // Changes return ErrCompacted, and a write with IfRevision, of a row that was changed after the backup, ErrConflict.
 //
+// An encrypted backup opens with the key-encryption key that it had when it was made. Keys that were revoked since are in use again:
+// rekey after the restore.
+//
 // While the names change FILE-restoring lies beside the file. Open, and everything else that opens a registry, returns
 // ErrRestoring then. If Restore is killed, the registry is the old one, the new one, or returns ErrRestoring, whatever the
 // moment: then run Restore again, with the same backup or another one, and it finishes. To give up instead, remove FILE-restoring; if

@@ -174,7 +174,7 @@ func (r *restoring) checkUnused(ctx context.Context) error {
 		if r.target.IsOpen() {
 			return "this process has it open"
 		}
-		return dbfile.InUse(r.target.Path(), r.old.alone == nil)
+		return dbfile.InUse(r.target.Path(), r.old.alone != nil)
 	}
 	return r.wait.Until(ctx, func() error {
 		if who := who(); who != "" {

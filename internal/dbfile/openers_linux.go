@@ -1,7 +1,6 @@
 package dbfile
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,12 +8,12 @@ import (
 	"strings"
 )
 
-// InUse returns who has the database at path open, or a file beside it, in words: another process whose descriptors may be looked at, or
-// one that holds a lock. It returns "" if nobody is known. Descriptors of this process are not looked at, and locks only with byLocks:
-// this process holds some itself if it has the database open.
+// InUse returns who has the database at path open, or a file beside it, in words: a process whose descriptors may be looked at, or
+// one that holds a lock. It returns "" if nobody is known. With alone this process has it open itself, and its own descriptors and
+// locks are passed over.
 //
 // What it does not see: processes of other users that hold no lock (unless this one is root's), and those outside of this container.
-func InUse(path string, byLocks bool) string {
+func InUse(path string, alone bool) string {
 	var files []os.FileInfo
 	for _, suffix := range append([]string{""}, suffixes...) {
 		if info, err := os.Lstat(path + suffix); err == nil && info.Mode().IsRegular() {
@@ -24,29 +23,34 @@ func InUse(path string, byLocks bool) string {
 	if len(files) == 0 {
 		return ""
 	}
-	if pid := openedBy(filepath.Base(path), files); pid != "" {
-		return fmt.Sprintf("process %s has it open", pid)
+	looked := map[string]bool{}
+	if alone {
+		looked[strconv.Itoa(os.Getpid())] = true
 	}
-	if byLocks {
-		for _, info := range files {
-			if held, _ := isLocked(info); held {
-				return "somebody has it locked"
+	if pid := openedBy(filepath.Base(path), files, looked); pid != "" {
+		return "process " + pid + " has it open"
+	}
+	for _, info := range files {
+		pids, _ := lockers(info)
+		for _, pid := range pids {
+			if !looked[pid] { // who was looked at has another file locked, of the same number
+				return "somebody has it locked (process " + pid + ")"
 			}
 		}
 	}
 	return ""
 }
 
-// openedBy returns the id of another process that has one of the files open, or "". Their names begin with base.
-func openedBy(base string, files []os.FileInfo) string {
+// openedBy returns the id of a process that has one of the files open, or "". Their names begin with base. It passes over those that
+// were looked at, and adds to them.
+func openedBy(base string, files []os.FileInfo, looked map[string]bool) string {
 	processes, err := os.ReadDir("/proc")
 	if err != nil {
 		return ""
 	}
-	own := strconv.Itoa(os.Getpid())
 	for _, process := range processes {
 		pid := process.Name()
-		if strings.Trim(pid, "0123456789") != "" || pid == own {
+		if strings.Trim(pid, "0123456789") != "" || looked[pid] {
 			continue
 		}
 		folder := filepath.Join("/proc", pid, "fd")
@@ -54,6 +58,7 @@ func openedBy(base string, files []os.FileInfo) string {
 		if err != nil { // it has ended, or may not be looked at
 			continue
 		}
+		looked[pid] = true
 		for _, fd := range opened {
 			// The name first: asking for more may wait for ever, of a file on a server that is gone.
 			link := filepath.Join(folder, fd.Name())
