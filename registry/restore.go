@@ -80,7 +80,8 @@ func WithRevisionAbove(n int64) RestoreOption {
 // ErrRestoring then. If Restore is killed, the registry is the old one, the new one, or returns ErrRestoring, whatever the
 // moment: then run Restore again, with the same backup or another one, and it finishes. To give up instead, remove FILE-restoring; if
 // FILE is missing, rename what FILE-restoring calls kept back before, with what is beside it. If Restore returns another error
-// than ErrRestoring, the old file is in its place, as it was. ctx bounds it until the names change; from then on it goes on to its end.
+// than ErrRestoring it has changed nothing: the old file is in its place, with what was in its WAL in it or beside it, or what an
+// interrupted restore left is as it was. ctx bounds it until the names change; from then on it goes on to its end.
 //
 //   - ErrBusy: somebody has the registry at path open: close it everywhere. Or another Restore of it is running.
 //   - ErrCorrupt, ErrNotRegistry, ErrNewerSchema, ErrOldSchema, ErrWrongKey, ErrTampered, ErrRestoring, fs.ErrNotExist with the backup's
