@@ -47,10 +47,9 @@ func RestoreWithKEK(kek keyset.KEK) RestoreOption {
 	}
 }
 
-// WithRevisionAbove makes the revisions of the restored registry go on above n, if the backup and the old file have not seen higher
-// ones. It is needed if the old file cannot be read: n is then the newest revision that anybody may have seen of it, for which one that
-// a program logged, or that another backup ends with, will do. Revisions go on 2^32 above it. A file that was never
-// restored before is right with 0.
+// WithRevisionAbove says that revisions up to n were given before: those of the restored registry go on 2^32 above n, or above the
+// newest of the backup and of the old file if that is higher. It is needed if the old file cannot be read. Pass the newest revision
+// that anybody may have seen, such as one that a program logged; for a file that was never restored before 0 will do.
 func WithRevisionAbove(n int64) RestoreOption {
 	return func(o *restoreOptions) error {
 		if n < 0 || n > maxRestored {
