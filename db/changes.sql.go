@@ -54,18 +54,18 @@ func (q *Queries) GetRevision(ctx context.Context, db DBTX) (int64, error) {
 }
 
 const insertRestore = `-- name: InsertRestore :exec
-INSERT INTO changes (revision, subject, key, op, at) VALUES (?1, 'registry', ?2, 'put', ?3)
+INSERT INTO changes (revision, subject, key, op, at)
+SELECT ?1, 'registry', id, 'put', ?2 FROM registry WHERE one = 1
 `
 
 type InsertRestoreParams struct {
 	Revision int64
-	Key      string
 	At       schema.Timestamp
 }
 
 // The change that a restore makes, at a revision that leaves numbers out. The log begins anew with it.
 func (q *Queries) InsertRestore(ctx context.Context, db DBTX, arg InsertRestoreParams) error {
-	_, err := db.ExecContext(ctx, insertRestore, arg.Revision, arg.Key, arg.At)
+	_, err := db.ExecContext(ctx, insertRestore, arg.Revision, arg.At)
 	return err
 }
 

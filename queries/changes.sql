@@ -19,4 +19,5 @@ FROM changes;
 
 -- The change that a restore makes, at a revision that leaves numbers out. The log begins anew with it.
 -- name: InsertRestore :exec
-INSERT INTO changes (revision, subject, key, op, at) VALUES (@revision, 'registry', @key, 'put', @at);
+INSERT INTO changes (revision, subject, key, op, at)
+SELECT @revision, 'registry', id, 'put', @at FROM registry WHERE one = 1;

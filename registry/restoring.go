@@ -200,7 +200,7 @@ func (r *restoring) record(ctx context.Context, copied *Registry) (newest int64,
 		}
 		r.report.Revision = highest + restoredAbove
 		err := queries.InsertRestore(background, tx.Conn(), db.InsertRestoreParams{
-			Revision: r.report.Revision, Key: r.report.ID, At: schema.NewTimestamp(time.Now()),
+			Revision: r.report.Revision, At: schema.NewTimestamp(time.Now()),
 		})
 		if err != nil {
 			return err

@@ -50,12 +50,17 @@ ALTER TABLE config  ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 -- and nothing is compacted; a row that comes without a revision, which SQLite then numbers, has none above 0 here.
 --
 -- A change of the registry as a whole may leave numbers out, up to 2^62: what was restored from a backup goes on above every
--- revision that its predecessor gave. It is always the first of the log: what was before it is removed with it, below.
+-- revision that its predecessor gave. It is always the first of the log: what was before it is removed with it, below. Its key
+-- is the registry's id, so that no subsystem of that name does this by mistake.
 CREATE TRIGGER changes_insert BEFORE INSERT ON changes
 WHEN NEW.revision > 0 AND NEW.revision <> (SELECT coalesce(max(revision), 0) + 1 FROM changes)
  AND (NEW.subject <> 'registry'
    OR NEW.revision NOT BETWEEN (SELECT coalesce(max(revision), 0) FROM changes) + 1 AND 4611686018427387904) BEGIN
     SELECT RAISE(ABORT, 'changes: append-only, revisions are consecutive');
+END;
+CREATE TRIGGER changes_insert_registry BEFORE INSERT ON changes
+WHEN NEW.subject = 'registry' AND NEW.key IS NOT (SELECT id FROM registry WHERE one = 1) BEGIN
+    SELECT RAISE(ABORT, 'changes: the subject registry is for the registry itself');
 END;
 CREATE TRIGGER changes_update BEFORE UPDATE ON changes BEGIN
     SELECT RAISE(ABORT, 'changes: append-only');

@@ -18,7 +18,7 @@ func (s *triggerSuite) TestAChangeOfTheRegistryBeginsTheLogAnew() {
 			s.Require().NoError(err)
 			s.prepare(reg)
 			s.Require().NoError(s.exec(reg, s.filled(reg, fmt.Sprintf(
-				"INSERT INTO changes VALUES (%d, '%s', 'x', 'put', @at)", revision, registry.SubjectRegistry))))
+				"INSERT INTO changes VALUES (%d, '%s', '%s', 'put', @at)", revision, registry.SubjectRegistry, reg.ID()))))
 			next, err := reg.SetConfig(ctx, "a", 9)
 			s.Require().NoError(err)
 			s.Require().Equal(revision+1, next)
@@ -38,7 +38,7 @@ func (s *triggerSuite) TestAChangeOfTheRegistryThatIsUndone() {
 	s.Require().NoError(err)
 	s.prepare(reg)
 	undone := errors.New("undone")
-	jump := s.filled(reg, "INSERT INTO changes VALUES (1000, 'registry', 'x', 'put', @at)")
+	jump := s.filled(reg, "INSERT INTO changes VALUES (1000, 'registry', '"+reg.ID()+"', 'put', @at)")
 	err = reg.Update(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
 		_, err := tx.ExecContext(ctx, jump)
 		s.Require().NoError(err)
@@ -48,6 +48,25 @@ func (s *triggerSuite) TestAChangeOfTheRegistryThatIsUndone() {
 		return undone
 	})
 	s.Require().ErrorIs(err, undone)
+	changes, err := reg.Changes(s.T().Context(), 0, 10)
+	s.Require().NoError(err)
+	s.Require().Len(changes, 5)
+	closeVerified(s.T(), reg)
+}
+
+// A subsystem that happens to have that name appends no change of the registry's.
+func (s *triggerSuite) TestAChangeOfTheRegistryNamesTheRegistry() {
+	reg, err := s.mode.open(s.T().Context(), s.mode.path(s.T()))
+	s.Require().NoError(err)
+	s.prepare(reg)
+	for _, statement := range []string{
+		"INSERT INTO changes VALUES (1000, 'registry', 'x', 'put', @at)",
+		"INSERT INTO changes VALUES (6, 'registry', '', 'put', @at)",
+		"INSERT INTO changes (subject, key, op, at) VALUES ('registry', 'x', 'put', @at)",
+		"INSERT OR REPLACE INTO changes (subject, key, op, at) VALUES ('registry', upper('" + reg.ID() + "z'), 'put', @at)",
+	} {
+		s.Require().Error(s.exec(reg, s.filled(reg, statement)), statement)
+	}
 	changes, err := reg.Changes(s.T().Context(), 0, 10)
 	s.Require().NoError(err)
 	s.Require().Len(changes, 5)

@@ -4,7 +4,7 @@
 -- table changes
 CREATE TABLE changes (
     revision INTEGER PRIMARY KEY CHECK (revision > 0),
-    subject  TEXT NOT NULL,                    -- 'module', 'config', or a subsystem's own
+    subject  TEXT NOT NULL,                    -- 'module', 'config', 'registry', or a subsystem's own
     key      TEXT NOT NULL,
     op       TEXT NOT NULL,                    -- 'put' or 'delete'
     at       TEXT NOT NULL
@@ -54,8 +54,10 @@ CREATE TABLE registry (
     log_limit INTEGER NOT NULL DEFAULT 100000 CHECK (typeof(log_limit) = 'integer' AND log_limit >= 1)
 );
 -- trigger changes_compact
-CREATE TRIGGER changes_compact AFTER INSERT ON changes WHEN NEW.revision % 64 = 0 BEGIN
-    DELETE FROM changes WHERE revision <= NEW.revision - (SELECT log_limit FROM registry WHERE one = 1);
+CREATE TRIGGER changes_compact AFTER INSERT ON changes WHEN NEW.revision % 64 = 0 OR NEW.subject = 'registry' BEGIN
+    DELETE FROM changes WHERE revision <= NEW.revision - (
+        SELECT CASE NEW.subject WHEN 'registry' THEN 1 ELSE log_limit END FROM registry WHERE one = 1
+    );
 END;
 -- trigger changes_delete
 CREATE TRIGGER changes_delete BEFORE DELETE ON changes
@@ -65,8 +67,15 @@ WHEN OLD.revision = (SELECT max(revision) FROM changes)
 END;
 -- trigger changes_insert
 CREATE TRIGGER changes_insert BEFORE INSERT ON changes
-WHEN NEW.revision > 0 AND NEW.revision <> (SELECT coalesce(max(revision), 0) + 1 FROM changes) BEGIN
+WHEN NEW.revision > 0 AND NEW.revision <> (SELECT coalesce(max(revision), 0) + 1 FROM changes)
+ AND (NEW.subject <> 'registry'
+   OR NEW.revision NOT BETWEEN (SELECT coalesce(max(revision), 0) FROM changes) + 1 AND 4611686018427387904) BEGIN
     SELECT RAISE(ABORT, 'changes: append-only, revisions are consecutive');
+END;
+-- trigger changes_insert_registry
+CREATE TRIGGER changes_insert_registry BEFORE INSERT ON changes
+WHEN NEW.subject = 'registry' AND NEW.key IS NOT (SELECT id FROM registry WHERE one = 1) BEGIN
+    SELECT RAISE(ABORT, 'changes: the subject registry is for the registry itself');
 END;
 -- trigger changes_update
 CREATE TRIGGER changes_update BEFORE UPDATE ON changes BEGIN
