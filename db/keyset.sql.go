@@ -66,15 +66,15 @@ func (q *Queries) GetKeyset(ctx context.Context, db DBTX) (GetKeysetRow, error) 
 	return i, err
 }
 
-const getKeysetGeneration = `-- name: GetKeysetGeneration :one
-SELECT generation FROM keyset WHERE one = 1
+const getKeysetMarker = `-- name: GetKeysetMarker :one
+SELECT CAST(CASE WHEN octet_length(marker) <= 1024 THEN marker ELSE '' END AS TEXT) AS marker FROM keyset WHERE one = 1
 `
 
-func (q *Queries) GetKeysetGeneration(ctx context.Context, db DBTX) (int64, error) {
-	row := db.QueryRowContext(ctx, getKeysetGeneration)
-	var generation int64
-	err := row.Scan(&generation)
-	return generation, err
+func (q *Queries) GetKeysetMarker(ctx context.Context, db DBTX) (string, error) {
+	row := db.QueryRowContext(ctx, getKeysetMarker)
+	var marker string
+	err := row.Scan(&marker)
+	return marker, err
 }
 
 const insertKeyset = `-- name: InsertKeyset :exec

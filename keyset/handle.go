@@ -28,9 +28,9 @@ type Key struct {
 
 // Info is what may be known of a registry's keyset.
 type Info struct {
-	Generation int64  // grows by one with each rotation's steps and each rewrap
+	Generation int64  // grows by one with each rotation's steps, each rewrap and each rekey
 	KEK        Kind   // of the key-encryption key that wraps it
-	KEKParams  string // a passphrase's Argon2id parameters and salt, an AEAD's name; no secret
+	KEKParams  string // a passphrase's Argon2id parameters, salt and commitment, an AEAD's name; no secret
 	Primary    uint32 // the id of the key that new values are encrypted under
 	Keys       []Key
 }

@@ -3,6 +3,7 @@ package keyset
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -54,8 +55,8 @@ type ContextCipher interface {
 
 // Passphrase returns a KEK that is derived from a passphrase with Argon2id: 64 MiB of memory, 3 passes, 4 lanes, and a random
 // salt of 16 bytes, all stored beside the keyset. Opening a registry takes that long, reading and writing does not. What is
-// stored is used only if it costs at least as much, and commits to the key: a file stands for one passphrase. The bytes of the
-// passphrase are taken as they are; an empty one is ErrKEK. A guessable passphrase stays guessable to whoever has the file.
+// stored is used only if it costs at least as much, and commits to the key: a file stands for one passphrase. A process derives one
+// key at a time. The bytes of the passphrase are taken as they are; an empty one is ErrKEK. A guessable passphrase stays guessable to whoever has the file.
 func Passphrase(passphrase string) KEK { return PassphraseAtCost(passphrase, kdf.DefaultCost()) }
 
 // PassphraseAtCost returns a Passphrase with another cost, for new wrappings and as the least that is accepted in a file. It is
@@ -83,9 +84,11 @@ func RawKey(key []byte) KEK { return newKEK(&rawSource{key: bytes.Clone(key)}) }
 // read it, and must be the same when the registry is opened: non-empty UTF-8, at most 1 KiB, no secret. A nil interface, and
 // another name than that, are ErrKEK.
 //
-// The registry calls a when it is opened, rotated, rewrapped or rekeyed, and when another process rotated it; a must be safe for
-// concurrent use. If a has the methods of [ContextCipher] too, these are called, with the context of the call that needs them.
-// If it has not, a call returns when its context ends all the same, and leaves a's call behind, which Registry.Close waits for.
+// The registry calls a when it is opened, rotated, rewrapped or rekeyed, and when another process did one of these; a must be safe
+// for concurrent use. If a has the methods of [ContextCipher] too, these are called, with a context that has the values of the first
+// call of the registry's that needs the answer, and ends when no call waits for it any more. If it has not, a call of the registry's
+// returns when its context ends all the same, and leaves a's call behind: later ones wait for the same answer, and Registry.Close
+// waits for it.
 //
 // Whatever error Decrypt returns makes the KEK a wrong one (ErrWrongKEK, registry.ErrWrongKey), also if a service is only down:
 // that error is wrapped, look for it with errors.Is.
@@ -150,9 +153,9 @@ type source interface {
 	kind() Kind
 	check() error
 	// fresh makes a key for a new wrapping, and the parameters to store.
-	fresh() (params string, c ContextCipher, err error)
+	fresh(ctx context.Context) (params string, c ContextCipher, err error)
 	// stored makes the key that those parameters, which may be an attacker's, were stored for.
-	stored(params string) (ContextCipher, error)
+	stored(ctx context.Context, params string) (ContextCipher, error)
 }
 
 type passphraseSource struct {
@@ -172,23 +175,29 @@ func (s *passphraseSource) check() error {
 	return nil
 }
 
-func (s *passphraseSource) fresh() (string, ContextCipher, error) {
-	params, key, err := kdf.New(s.passphrase, s.cost)
+func (s *passphraseSource) fresh(ctx context.Context) (string, ContextCipher, error) {
+	params, key, err := kdf.New(ctx, s.passphrase, s.cost)
+	if errors.Is(err, kdf.ErrParams) {
+		err = fmt.Errorf("%w: %w", ErrKEK, err)
+	}
 	if err != nil {
-		return "", nil, fmt.Errorf("%w: %w", ErrKEK, err)
+		return "", nil, err
 	}
 	c, err := newCipher(key)
 	return params.String(), c, err
 }
 
-func (s *passphraseSource) stored(text string) (ContextCipher, error) {
+func (s *passphraseSource) stored(ctx context.Context, text string) (ContextCipher, error) {
 	params, err := kdf.Parse(text, s.cost)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrWrongKEK, err)
 	}
-	key, err := params.Key(s.passphrase)
-	if err != nil { // as where the keyset does not open: the one tells as little as the other
-		return nil, ErrWrongKEK
+	key, err := params.Key(ctx, s.passphrase)
+	if errors.Is(err, kdf.ErrPassphrase) { // as where the keyset does not open: the one tells as little as the other
+		err = ErrWrongKEK
+	}
+	if err != nil {
+		return nil, err
 	}
 	return newCipher(key)
 }
@@ -214,20 +223,20 @@ func (s *envSource) passphrase() (*passphraseSource, error) {
 	return &passphraseSource{passphrase: value, cost: kdf.DefaultCost()}, nil
 }
 
-func (s *envSource) fresh() (string, ContextCipher, error) {
+func (s *envSource) fresh(ctx context.Context) (string, ContextCipher, error) {
 	p, err := s.passphrase()
 	if err != nil {
 		return "", nil, err
 	}
-	return p.fresh()
+	return p.fresh(ctx)
 }
 
-func (s *envSource) stored(params string) (ContextCipher, error) {
+func (s *envSource) stored(ctx context.Context, params string) (ContextCipher, error) {
 	p, err := s.passphrase()
 	if err != nil {
 		return nil, err
 	}
-	return p.stored(params)
+	return p.stored(ctx, params)
 }
 
 type rawSource struct{ key []byte }
@@ -241,12 +250,12 @@ func (s *rawSource) check() error {
 	return nil
 }
 
-func (s *rawSource) fresh() (string, ContextCipher, error) {
+func (s *rawSource) fresh(context.Context) (string, ContextCipher, error) {
 	c, err := newCipher(s.key)
 	return "", c, err
 }
 
-func (s *rawSource) stored(params string) (ContextCipher, error) {
+func (s *rawSource) stored(_ context.Context, params string) (ContextCipher, error) {
 	if params != "" {
 		return nil, fmt.Errorf("%w: parameters for a raw key", ErrWrongKEK)
 	}
@@ -270,9 +279,11 @@ func (s *aeadSource) check() error {
 	return nil
 }
 
-func (s *aeadSource) fresh() (string, ContextCipher, error) { return s.name, s.cipher, nil }
+func (s *aeadSource) fresh(context.Context) (string, ContextCipher, error) {
+	return s.name, s.cipher, nil
+}
 
-func (s *aeadSource) stored(params string) (ContextCipher, error) {
+func (s *aeadSource) stored(_ context.Context, params string) (ContextCipher, error) {
 	if params != s.name {
 		return nil, fmt.Errorf("%w: it is wrapped by the AEAD %.400q, not by %.400q", ErrWrongKEK, params, s.name)
 	}

@@ -16,30 +16,38 @@ type Wrapper struct {
 	cipher *veil[ContextCipher]
 }
 
-// Prepare makes k ready for a new wrapping: a passphrase gets a fresh salt, and takes the time of its derivation. It returns
-// ErrKEK if k is unusable.
-func (k KEK) Prepare() (*Wrapper, error) {
+// Prepare calls PrepareWithContext with a context that does not end.
+func (k KEK) Prepare() (*Wrapper, error) { return k.PrepareWithContext(context.Background()) }
+
+// PrepareWithContext makes k ready for a new wrapping: a passphrase gets a fresh salt, and takes the time of its derivation. It
+// returns ErrKEK if k is unusable, and ctx's error if that ends before the derivation has begun.
+func (k KEK) PrepareWithContext(ctx context.Context) (*Wrapper, error) {
 	if err := k.Check(); err != nil {
 		return nil, err
 	}
-	params, c, err := k.source.reveal().fresh()
+	params, c, err := k.source.reveal().fresh(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &Wrapper{kind: k.Kind(), params: params, cipher: veiled(c)}, nil
 }
 
-// PrepareStored makes k ready for what was stored with that kind and those parameters. It returns ErrWrongKEK if they are not of
-// a KEK such as k, if they are outside of the bounds, which is checked before they cost anything, and if a passphrase is not
-// the one that they commit to; ErrKEK if k is unusable.
+// PrepareStored calls PrepareStoredWithContext with a context that does not end.
 func (k KEK) PrepareStored(kind Kind, params string) (*Wrapper, error) {
+	return k.PrepareStoredWithContext(context.Background(), kind, params)
+}
+
+// PrepareStoredWithContext makes k ready for what was stored with that kind and those parameters. It returns ErrWrongKEK if they are
+// not of a KEK such as k, if they are outside of the bounds, which is checked before they cost anything, and if a passphrase is not
+// the one that they commit to; ErrKEK if k is unusable; ctx's error if that ends before a derivation has begun.
+func (k KEK) PrepareStoredWithContext(ctx context.Context, kind Kind, params string) (*Wrapper, error) {
 	if err := k.Check(); err != nil {
 		return nil, err
 	}
 	if kind != k.Kind() {
 		return nil, fmt.Errorf("%w: it is wrapped by one of kind %.100q, not %q", ErrWrongKEK, string(kind), string(k.Kind()))
 	}
-	c, err := k.source.reveal().stored(params)
+	c, err := k.source.reveal().stored(ctx, params)
 	if err != nil {
 		return nil, err
 	}

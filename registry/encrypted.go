@@ -108,7 +108,7 @@ func findKeyset(ctx context.Context, q db.DBTX, status migrate.Status, keyed boo
 
 // prepareKEK makes a KEK ready for a new wrapping, which takes a passphrase some time.
 func (r *Registry) prepareKEK(ctx context.Context, kek keyset.KEK) (*keyset.Wrapper, error) {
-	return run(ctx, r.errands, func(context.Context) (*keyset.Wrapper, error) { return kek.Prepare() })
+	return run(ctx, r.errands, kek.PrepareWithContext)
 }
 
 // makeKeyring makes the first keyset of the registry that is there, or is yet to be made, and wraps it. No lock is held meanwhile.
@@ -121,7 +121,7 @@ func (r *opening) makeKeyring(ctx context.Context, w *keyset.Wrapper) (*keyring,
 	if err != nil {
 		return nil, err
 	}
-	return run(ctx, r.errands, func(ctx context.Context) (*keyring, error) { return newKeyring(ctx, r.id, 1, handle, w) })
+	return run(ctx, r.errands, func(ctx context.Context) (*keyring, error) { return newKeyring(ctx, r.id, 1, handle, w, r.keys.kek) })
 }
 
 // encryptEmpty gives a registry without entries its keyset, unless another process did. What was deleted from one that is
@@ -141,7 +141,7 @@ func (r *opening) encryptEmpty(q *sql.Conn, ring *keyring, isNew bool) error {
 // createKeyset stores a new keyset. With scrub the file may hold plaintext beside the values: what is in tables goes at once, the
 // rest when the file is rewritten.
 func (r *opening) createKeyset(q *sql.Conn, ring *keyring, scrub bool) error {
-	r.keys.storing(ring) // which then opens without asking the KEK again
+	r.keys.store(storing{ring: ring}) // which then opens without asking the KEK again
 	params := db.InsertKeysetParams{
 		Generation: ring.generation, Marker: ring.marker, KEK: string(ring.wrapper.Kind()), KEKParams: ring.wrapper.Params(),
 		Wrapped: ring.wrapped,
@@ -171,13 +171,8 @@ func (r *opening) unlock(ctx context.Context, writer *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	ring, err := r.follow(ctx, row)
-	if err != nil {
+	if _, err := r.follow(ctx, row); err != nil || row.Scrub == 0 {
 		return err
-	}
-	r.keys.settle(ring)
-	if row.Scrub == 0 {
-		return nil
 	}
 	return r.scrub(ctx, writer, row.Wrapped)
 }

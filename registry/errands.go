@@ -15,7 +15,6 @@ type errands struct {
 	running int
 	idle    chan struct{} // closed when running falls to 0; nil while nobody asked
 	given   bool          // nobody waits any more
-	left    bool          // errands were running then
 	up      chan struct{} // closed with given
 }
 
@@ -93,11 +92,11 @@ func (e *errands) end() {
 func (e *errands) giveUp() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.given, e.left = true, e.running > 0
+	e.given = true
 	close(e.up)
 }
 
-// settle waits until no errand is running, or they are given up: then it returns ErrBusy if one was running.
+// settle waits until no errand is running, or they are given up. It returns ErrBusy if one is left.
 func (e *errands) settle() error {
 	e.mu.Lock()
 	idle := e.idle
@@ -114,7 +113,7 @@ func (e *errands) settle() error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.left {
+	if e.running > 0 {
 		return fmt.Errorf("%w: the key-encryption key was asked and has not answered; the registry is closed all the same", ErrBusy)
 	}
 	return nil

@@ -32,8 +32,9 @@ var (
 	// ErrDecode: what is stored is not what the caller asked for, or is no known kind, state, time or JSON at all.
 	ErrDecode = errors.New("value cannot be decoded")
 	// ErrWrongKey: the key-encryption key does not open the registry's keyset. It is another one, or what is stored of the
-	// keyset was tampered with: there is no telling. Nothing else was read. An error of a keyset.AEAD's own, such as that of
-	// a service that is down, is wrapped.
+	// keyset was tampered with: there is no telling. Nothing else was read. Or the file holds an older keyset than an open registry
+	// had, or another registry than the one that was opened or that WithRegistryID named. An error of a keyset.AEAD's own, such as
+	// that of a service that is down, is wrapped.
 	ErrWrongKey = errors.New("wrong key")
 	// ErrEncrypted: the registry is encrypted, and was opened without a key; or it is encrypted already.
 	ErrEncrypted = errors.New("it is encrypted")
@@ -61,7 +62,8 @@ var (
 	ErrCorrupt = errors.New("registry is damaged")
 	// ErrReplaced: another file took the place of the registry's own, which was moved or removed while it was open. Connections
 	// that are open work on with the old file, and no other joins them. Close the registry and find out who did that. Or the file
-	// changed which was opened read-only where nothing can be written beside it: close the registry, and open it again.
+	// changed which was opened read-only where nothing can be written beside it: close the registry, and open it again. Or the file
+	// that was to be opened holds another registry than WithRegistryID named.
 	ErrReplaced = errors.New("the registry's file was replaced")
 	// ErrRestoring: a Restore of the registry was interrupted, or is running. Run it again: it finishes.
 	ErrRestoring = errors.New("a restore was interrupted, run it again")

@@ -24,7 +24,8 @@ type keyring struct {
 	marker     string // what values under the primary key start with
 	handle     *keyset.Handle
 	wrapper    *keyset.Wrapper
-	wrapped    []byte // handle, as it is stored
+	wrapped    []byte     // handle, as it is stored
+	kek        keyset.KEK // what it was opened with, or is stored under
 }
 
 // locked is the keyring of whoever opened an encrypted registry without a key.
@@ -122,6 +123,8 @@ func (k *keyring) isOf(row db.GetKeysetRow) bool {
 	return k != nil && k != locked && sameKeyset(k.row(), row)
 }
 
+const reopen = "if it was decrypted and encrypted again, open the registry anew; else find out who put that there"
+
 // row returns k as it is stored, but for the mark of a scrub.
 func (k *keyring) row() db.GetKeysetRow {
 	return db.GetKeysetRow{
@@ -137,9 +140,11 @@ func (k *keyring) isSame(other *keyring) bool {
 }
 
 // newKeyring makes a generation that is yet to be stored: a keyset, wrapped by w. The KEK may take its time.
-func newKeyring(ctx context.Context, registryID string, generation int64, handle *keyset.Handle, w *keyset.Wrapper) (*keyring, error) {
+func newKeyring(
+	ctx context.Context, registryID string, generation int64, handle *keyset.Handle, w *keyset.Wrapper, kek keyset.KEK,
+) (*keyring, error) {
 	k := &keyring{
-		registryID: registryID, generation: generation, marker: envelope.Marker(handle.Primary()), handle: handle, wrapper: w,
+		registryID: registryID, generation: generation, marker: envelope.Marker(handle.Primary()), handle: handle, wrapper: w, kek: kek,
 	}
 	var err error
 	k.wrapped, err = w.WrapWithContext(ctx, handle, k.binding())
@@ -147,8 +152,10 @@ func newKeyring(ctx context.Context, registryID string, generation int64, handle
 }
 
 // openKeyring opens what is stored in row. It returns ErrWrongKey if w does not open it, or it is not what was stored.
-func openKeyring(ctx context.Context, row db.GetKeysetRow, w *keyset.Wrapper) (*keyring, error) {
-	k := &keyring{registryID: row.RegistryID, generation: row.Generation, marker: row.Marker, wrapper: w, wrapped: row.Wrapped}
+func openKeyring(ctx context.Context, row db.GetKeysetRow, w *keyset.Wrapper, kek keyset.KEK) (*keyring, error) {
+	k := &keyring{
+		registryID: row.RegistryID, generation: row.Generation, marker: row.Marker, wrapper: w, wrapped: row.Wrapped, kek: kek,
+	}
 	primary, err := envelope.KeyID(row.Marker)
 	if err != nil || envelope.Marker(primary) != row.Marker {
 		return nil, fmt.Errorf("%w: the keyset's marker was altered", ErrWrongKey)
@@ -171,9 +178,10 @@ func (k *keyring) follows(row db.GetKeysetRow) error {
 	case row.RegistryID != k.registryID:
 		return fmt.Errorf("%w: the file holds another registry (%.40q) than the one that was opened", ErrWrongKey, row.RegistryID)
 	case row.Generation == k.generation:
-		return fmt.Errorf("%w: the keyset was replaced by another of the same generation (%d)", ErrWrongKey, row.Generation)
+		return fmt.Errorf("%w: the keyset in the file is another one of the same generation (%d); "+reopen, ErrWrongKey, row.Generation)
 	case row.Generation < k.generation:
-		return fmt.Errorf("%w: the keyset was replaced by an older one (generation %d, after %d)", ErrWrongKey, row.Generation, k.generation)
+		return fmt.Errorf("%w: the keyset in the file is of generation %d, older than the one in use (%d); "+reopen,
+			ErrWrongKey, row.Generation, k.generation)
 	}
 	return nil
 }

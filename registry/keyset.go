@@ -79,12 +79,12 @@ func (r *Registry) newest(ctx context.Context) (*keyring, error) {
 func (r *Registry) store(
 	ctx context.Context, ring *keyring, handle *keyset.Handle, w *keyset.Wrapper, kek keyset.KEK, onlyIf func(*sql.Conn) (bool, error),
 ) (*keyring, error) {
-	next, err := r.wrap(ctx, ring, handle, w)
+	next, err := r.wrap(ctx, ring, handle, w, kek)
 	if err != nil {
 		return nil, err
 	}
 	stored := false
-	r.keys.storing(next)
+	r.keys.store(storing{ring: next, former: ring})
 	err = r.queue.Do(ctx, commit.Write{Change: func(conn *sql.Conn) (err error) { // no change of the log: numbers stays right
 		stored = false
 		if onlyIf != nil {
@@ -98,18 +98,18 @@ func (r *Registry) store(
 	if errors.Is(err, sqlite.ErrCommitUnknown) {
 		return nil, err // and pending: it may have been stored
 	}
-	if err != nil || !stored {
-		r.keys.storing(nil)
+	stored = stored && err == nil
+	r.keys.settle(stored)
+	if !stored {
 		return nil, err
 	}
-	r.keys.adopt(ring, next, kek)
 	return next, nil
 }
 
 // wrap makes the generation after ring's.
-func (r *Registry) wrap(ctx context.Context, ring *keyring, handle *keyset.Handle, w *keyset.Wrapper) (*keyring, error) {
+func (r *Registry) wrap(ctx context.Context, ring *keyring, handle *keyset.Handle, w *keyset.Wrapper, kek keyset.KEK) (*keyring, error) {
 	return run(ctx, r.errands, func(ctx context.Context) (*keyring, error) {
-		return newKeyring(ctx, ring.registryID, ring.generation+1, handle, w)
+		return newKeyring(ctx, ring.registryID, ring.generation+1, handle, w, kek)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/keyset"
 )
@@ -31,8 +32,10 @@ type RekeyReport struct {
 	Generation int64  // of the keyset that the registry has now
 	Primary    uint32 // the id of its only key
 	Entries    int64  // config entries that were sealed anew: all
-	// Scrubbed says that nothing which was under the former keys is left in FILE or FILE-wal. If readers hold that off, FILE-wal keeps some
-	// until the last registry that may write is closed, or [Registry.Compact] empties it.
+	// Scrubbed says that FILE-wal was emptied, which held the former keyset and the former values; in FILE they were overwritten with
+	// zeros. If readers hold that off, FILE-wal keeps some until the last registry that may write is closed. Either way single former
+	// values may lie in gaps between the rows of FILE's pages, where SQLite leaves copies of rows that it moved: [Registry.Compact]
+	// removes these, and what FILE-wal has.
 	Scrubbed bool
 }
 
@@ -40,16 +43,18 @@ type RekeyReport struct {
 const scrubPatience = time.Second
 
 // Rekey revokes: it gives the registry a fresh keyset under a fresh key-encryption key (KEK), and seals every value anew, in one
-// transaction. Use it if the KEK or a key may be known to somebody else. Nothing that was encrypted under the former keys or the
-// former KEK is ever stored under newKEK, so what somebody puts back is ErrWrongKey or ErrTampered. Then what is left of the former
-// values and keyset is removed from the file (see [RekeyReport]).
+// transaction. Use it if the KEK or a key may be known to somebody else, with a KEK that this registry never had. Nothing that was
+// encrypted under the former keys or a former KEK is stored under newKEK, so what somebody puts back is ErrWrongKey or ErrTampered.
+// Then what is left of the former keyset and values is removed from the file (see [RekeyReport]).
 //
 // It cannot take back what was copied: whoever has the old KEK and a copy of the file reads that copy. Change the secrets that
-// were in it.
+// were in it. Nor does it know what somebody with a key put into the file before: that is sealed with the rest. If somebody could
+// write the file, compare the values with what they should be, or restore a backup from before and rekey that.
 //
 // Revisions stay, and no watcher is woken. Readers go on meanwhile; other writers wait, some 10 microseconds an entry. This Registry
-// goes on with newKEK. Others that are open get ErrWrongKey as soon as they meet a new value, or write one. [WithProgress] tells
-// how far it is, inside the transaction. Killed at any point, the registry is as before, under the former KEK, or done, under newKEK.
+// goes on with newKEK. Others that are open trust the old KEK until they are closed: close them all, and open them with newKEK. They
+// get ErrWrongKey as soon as they meet a new value, or write one. [WithProgress] tells how far it is, inside the transaction. Killed
+// at any point, the registry is as before, under the former KEK, or done, under newKEK.
 //
 //   - ErrInvalid: newKEK is unusable, or it opens the present keyset: it is the same one.
 //   - ErrTampered, with an error for each value that cannot be opened, naming its key: overwrite or delete these first.
@@ -104,9 +109,6 @@ func (r *rekeying) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.checkFresh(ctx, ring); err != nil {
-			return err
-		}
 		if w == nil {
 			if w, err = r.prepareKEK(ctx, r.kek); err != nil {
 				return err
@@ -116,8 +118,11 @@ func (r *rekeying) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		next, err := r.wrap(ctx, ring, handle, w)
+		next, err := r.wrap(ctx, ring, handle, w, r.kek)
 		if err != nil {
+			return err
+		}
+		if err := r.checkFresh(ctx, ring, next); err != nil {
 			return err
 		}
 		if done, err := r.replace(ctx, ring, next); done || err != nil {
@@ -126,23 +131,30 @@ func (r *rekeying) run(ctx context.Context) error {
 	}
 }
 
-// checkFresh returns ErrInvalid if the new KEK opens the keyset that there is: then its former holder would not be locked out.
-func (r *rekeying) checkFresh(ctx context.Context, ring *keyring) error {
-	row := ring.row()
+// checkFresh returns ErrInvalid if the new KEK opens the keyset that there is: then its former holder would not be locked out. A
+// service that is down for a moment opens nothing either, so what it wrapped itself is its witness.
+func (r *rekeying) checkFresh(ctx context.Context, ring, next *keyring) error {
+	for range 2 {
+		if r.opens(ctx, ring.row()) == nil {
+			return invalid("the new key-encryption key is the one that the registry has: whoever had it would still open the registry")
+		}
+		if err := r.opens(ctx, next.row()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// opens returns an error unless the new KEK opens a keyset.
+func (r *rekeying) opens(ctx context.Context, row db.GetKeysetRow) error {
 	_, err := run(ctx, r.errands, func(ctx context.Context) (*keyring, error) {
-		w, err := r.kek.PrepareStored(keyset.Kind(row.KEK), row.KEKParams)
+		w, err := r.kek.PrepareStoredWithContext(ctx, keyset.Kind(row.KEK), row.KEKParams)
 		if err != nil {
 			return nil, err
 		}
-		return openKeyring(ctx, row, w)
+		return openKeyring(ctx, row, w, r.kek)
 	})
-	switch {
-	case err == nil:
-		return invalid("the new key-encryption key is the one that the registry has: whoever had it would still open the registry")
-	case ctx.Err() != nil || errors.Is(err, ErrClosed):
-		return err
-	}
-	return nil
+	return err
 }
 
 // newHandle makes a keyset with one key, whose id none of ring's has: values are told apart by it.
@@ -162,7 +174,7 @@ func (r *rekeying) newHandle(ring *keyring) (*keyset.Handle, error) {
 // replace puts next into the place of ring, and all values under its key, in one transaction. It reports false if the database has
 // another keyset than ring's.
 func (r *rekeying) replace(ctx context.Context, ring, next *keyring) (done bool, err error) {
-	r.keys.storing(next)
+	r.keys.store(storing{ring: next, former: ring})
 	r.report = RekeyReport{Generation: next.generation, Primary: next.handle.Primary()}
 	err = r.queue.Exclusive(ctx, func(tx *sqlite.Tx) (err error) {
 		if done, err = replaceKeyset(tx.Conn(), ring, next); err != nil || !done {
@@ -176,12 +188,9 @@ func (r *rekeying) replace(ctx context.Context, ring, next *keyring) (done bool,
 	if errors.Is(err, sqlite.ErrCommitUnknown) {
 		return false, err // and pending: it may have been stored
 	}
-	if err != nil || !done {
-		r.keys.storing(nil)
-		return false, err
-	}
-	r.keys.adopt(ring, next, r.kek)
-	return true, nil
+	done = done && err == nil
+	r.keys.settle(done)
+	return done, err
 }
 
 func (r *rekeying) reseal(ctx context.Context, conn *sql.Conn, ring, next *keyring) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
+	"github.com/oxide-k/stateregistry/keyset"
 )
 
 // renew opens the keyset that the database has now, for a caller whose keyset, have, did not open a value or whose value was not
@@ -50,7 +51,8 @@ func (a *access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error
 			row = again
 			continue
 		}
-		if k := a.secrets().former(row); k != nil && a.isSnapshot() {
+		// The snapshot was taken after the keyring of its beginning: what is older than that was put there.
+		if k := a.secrets().former(row); k != nil && a.isSnapshot() && a.ring().follows(row) == nil {
 			a.use(k)
 			return k, nil
 		}
@@ -61,10 +63,16 @@ func (a *access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error
 // follow opens a keyset and uses it, unless one that is in use, or came into use while it was opened, is newer.
 func (a *access) follow(ctx context.Context, row db.GetKeysetRow) (*keyring, error) {
 	for {
-		if err := a.ring().follows(row); err != nil {
+		have := a.ring()
+		if err := have.follows(row); err != nil {
 			return nil, err
 		}
 		k, err := a.secrets().load(ctx, row)
+		if errors.Is(err, keyset.ErrWrongKEK) && have != nil && have != locked {
+			return nil, fmt.Errorf("%w: the keyset is of generation %d now, and this registry opened generation %d: "+
+				"if another process rewrapped or rekeyed it, open the registry anew with the new key-encryption key", err,
+				row.Generation, have.generation)
+		}
 		if err != nil || a.use(k) {
 			return k, err
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/keyset"
@@ -21,9 +22,9 @@ type secrets struct {
 	derived  *keyset.Wrapper // the newest that the KEK was made ready for
 	refused  derivation      // what a passphrase was made ready for in vain
 	openings []*opens        // that are running
-	// Keyrings that this process stored itself, and which the KEK may not open: the one that is being stored, or of which it
-	// is unknown whether it was; and the last few before it, which older snapshots still have.
-	pending  *keyring
+	// What this process stores, or stored so that it is unknown whether it did; and the keyrings before it that older snapshots
+	// still have. The KEK may open neither.
+	pending  *storing
 	replaced []*keyring
 }
 
@@ -36,110 +37,157 @@ type derivation struct {
 	err    error
 }
 
+// storing is a keyring that is about to be stored.
+type storing struct {
+	ring, former *keyring // former is nil for the first of a registry
+}
+
 // opens is the opening of one stored keyset, which all wait for that need it.
 type opens struct {
 	row      db.GetKeysetRow
+	kek      keyset.KEK
+	began    time.Time
 	waiters  int
+	ctx      context.Context
 	cancel   context.CancelFunc // once nobody waits
 	done     chan struct{}
 	ring     *keyring // set before done is closed
 	err      error
+	cut      bool // ctx had ended before it did
 	panicked any
 }
 
 // load opens the keyset that is stored in row, or takes the one that is open already. It returns ErrWrongKey if the KEK does not
 // open it, or it is not what was stored; ctx's error if that ends first; ErrClosed.
 func (s *secrets) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error) {
-	s.mu.Lock()
-	for _, k := range []*keyring{s.current.Load(), s.pending} {
-		if k.isOf(row) {
-			s.mu.Unlock()
+	for {
+		o, k := s.join(ctx, row)
+		if k != nil {
 			return k, nil
 		}
-	}
-	o := s.join(ctx, row)
-	s.mu.Unlock()
-	defer s.part(o)
-	select {
-	case <-o.done:
-		if o.panicked != nil {
+		err := s.await(ctx, o)
+		switch {
+		case err != nil:
+			return nil, err
+		case o.panicked != nil:
 			panic(o.panicked)
-		}
-		if o.err != nil && ctx.Err() != nil {
+		case o.err != nil && ctx.Err() != nil:
 			return nil, ctx.Err()
+		case o.err != nil && o.cut: // the others gave it up before this caller joined
+			continue
 		}
 		return o.ring, o.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
 	}
 }
 
-// join returns the opening of row that is running, or begins one. It goes on until the last of those who wait for it gave up.
-func (s *secrets) join(ctx context.Context, row db.GetKeysetRow) *opens {
-	for _, o := range s.openings {
-		if sameKeyset(o.row, row) {
-			o.waiters++
-			return o
-		}
-	}
-	o := &opens{row: row, waiters: 1, done: make(chan struct{})}
-	ctx, o.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.openings = append(s.openings, o)
-	go func() {
-		defer close(o.done)
-		defer func() {
-			o.panicked = recover()
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.openings = slices.DeleteFunc(s.openings, func(other *opens) bool { return other == o })
-		}()
-		o.err = errNoReturn
-		o.ring, o.err = run(ctx, s.errands, func(ctx context.Context) (*keyring, error) { return s.open(ctx, row) })
-	}()
-	return o
-}
+// patience is how long an opening that everybody gave up is waited for by those who come later. A KEK that cannot be interrupted is not
+// asked for the same again and again, and one whose answer was lost is asked once more.
+const patience = 10 * time.Second
 
-// part ends a wait for o.
-func (s *secrets) part(o *opens) {
+// join returns the keyring, if it is there, or the opening of row that is running, or begins one.
+func (s *secrets) join(ctx context.Context, row db.GetKeysetRow) (*opens, *keyring) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o.waiters--; o.waiters == 0 {
-		o.cancel()
-		s.openings = slices.DeleteFunc(s.openings, func(other *opens) bool { return other == o }) // nobody joins one that was cancelled
+	if k := s.current.Load(); k.isOf(row) {
+		return nil, k
+	}
+	if p := s.pending; p != nil && p.ring.isOf(row) { // it was stored
+		s.adopt()
+		return nil, p.ring
+	}
+	for _, o := range s.openings {
+		if o.kek == s.kek && sameKeyset(o.row, row) && (o.waiters > 0 || time.Since(o.began) < patience) {
+			o.waiters++
+			return o, nil
+		}
+	}
+	o := &opens{row: row, kek: s.kek, began: time.Now(), waiters: 1, done: make(chan struct{})}
+	o.ctx, o.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.openings = append(s.openings, o)
+	go s.run(o)
+	return o, nil
+}
+
+// run runs an opening.
+func (s *secrets) run(o *opens) {
+	defer close(o.done)
+	defer func() {
+		o.panicked = recover()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.openings = slices.DeleteFunc(s.openings, func(other *opens) bool { return other == o })
+		if o.err == nil { // also if nobody waits any more: the next one need not ask
+			s.replace(o.ring)
+		}
+	}()
+	if o.err = s.errands.begin(); o.err != nil {
+		return
+	}
+	defer s.errands.end()
+	o.err = errNoReturn
+	o.ring, o.err = s.open(o)
+	o.cut = o.ctx.Err() != nil
+}
+
+// await waits for an opening. An error says why it waits no longer.
+func (s *secrets) await(ctx context.Context, o *opens) error {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if o.waiters--; o.waiters == 0 {
+			o.cancel()
+		}
+	}()
+	select {
+	case <-o.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.errands.up:
+		return errGivenUp
 	}
 }
 
-func (s *secrets) open(ctx context.Context, row db.GetKeysetRow) (*keyring, error) {
-	w, err := s.prepared(row)
+func (s *secrets) open(o *opens) (*keyring, error) {
+	w, err := s.prepared(o)
 	if err != nil {
 		return nil, err
 	}
-	return openKeyring(ctx, row, w)
+	return openKeyring(o.ctx, o.row, w, o.kek)
 }
 
 // prepared makes the KEK ready for a stored keyset. Deriving may take long, on purpose: an attacker's rows, and others' rotations, must
 // not make it happen again.
-func (s *secrets) prepared(row db.GetKeysetRow) (*keyset.Wrapper, error) {
-	s.mu.Lock()
-	kek, w, refused := s.kek, s.derived, s.refused
-	s.mu.Unlock()
-	if w != nil && string(w.Kind()) == row.KEK && w.Params() == row.KEKParams {
-		return w, nil
+func (s *secrets) prepared(o *opens) (*keyset.Wrapper, error) {
+	if w, err := s.known(o); w != nil || err != nil {
+		return w, err
 	}
-	if refused.err != nil && refused.params == row.KEKParams && string(kek.Kind()) == row.KEK {
-		return nil, refused.err
-	}
-	w, err := kek.PrepareStored(keyset.Kind(row.KEK), row.KEKParams)
+	w, err := o.kek.PrepareStoredWithContext(o.ctx, keyset.Kind(o.row.KEK), o.row.KEKParams)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.kek != kek: // another has taken its place
+	case s.kek != o.kek || o.ctx.Err() != nil && err != nil: // another has taken its place; nothing is known of it
 	case err == nil:
 		s.derived = w
-	case string(kek.Kind()) == row.KEK:
-		s.refused = derivation{row.KEKParams, err}
+	case string(o.kek.Kind()) == o.row.KEK:
+		s.refused = derivation{o.row.KEKParams, err}
 	}
 	return w, err
+}
+
+// known returns what was made ready before, or refused.
+func (s *secrets) known(o *opens) (*keyset.Wrapper, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch w := s.derived; {
+	case s.kek != o.kek:
+		return nil, nil
+	case w != nil && string(w.Kind()) == o.row.KEK && w.Params() == o.row.KEKParams:
+		return w, nil
+	case s.refused.err != nil && s.refused.params == o.row.KEKParams && string(o.kek.Kind()) == o.row.KEK:
+		return nil, s.refused.err
+	}
+	return nil, nil
 }
 
 // former returns the keyring that this process replaced, if row is that one's, and nil otherwise. It is for reading an older
@@ -155,8 +203,19 @@ func (s *secrets) former(row db.GetKeysetRow) *keyring {
 	return nil
 }
 
-// advance makes k the current keyring if it is that one or follows it, and reports whether it is.
+// advance makes k the current keyring if it is that one or follows it, and its KEK is still the registry's. It reports whether k is
+// the current one.
 func (s *secrets) advance(k *keyring) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.replace(k)
+}
+
+// replace does what advance does, under the lock.
+func (s *secrets) replace(k *keyring) bool {
+	if k.kek != s.kek {
+		return false
+	}
 	for {
 		current := s.current.Load()
 		switch {
@@ -170,30 +229,36 @@ func (s *secrets) advance(k *keyring) bool {
 	}
 }
 
-// storing says that k is about to be stored: whoever reads it before adopt is called opens it all the same.
-func (s *secrets) storing(k *keyring) {
+// store says that p is about to be stored: whoever reads it before settle opens it all the same.
+func (s *secrets) store(p storing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending = k
+	s.pending = &p
 }
 
-// settle ends storing: k is what the database has, and its wrapper is what the KEK was made ready for.
-func (s *secrets) settle(k *keyring) {
+// settle says what became of the keyring that was to be stored: it was, and is the current one from now on, or it was not.
+func (s *secrets) settle(stored bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.derived, s.pending = k.wrapper, nil
-}
-
-// adopt makes k the current keyring, which this process stored itself in the place of former, and kek what opens the ones to
-// come.
-func (s *secrets) adopt(former, k *keyring, kek keyset.KEK) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.kek, s.derived, s.refused = kek, k.wrapper, derivation{}
-	s.replaced = append(s.replaced, former) // current may be k by now: others read it before this process was told
-	s.replaced = s.replaced[max(0, len(s.replaced)-maxReplaced):]
+	if stored {
+		s.adopt()
+	}
 	s.pending = nil
-	s.advance(k)
+}
+
+// adopt makes what was stored the current keyring, and its KEK what opens the ones to come. It does so once, whoever noticed first.
+func (s *secrets) adopt() {
+	p := s.pending
+	if p == nil {
+		return
+	}
+	s.pending = nil
+	s.kek, s.derived, s.refused = p.ring.kek, p.ring.wrapper, derivation{}
+	if p.former != nil {
+		s.replaced = append(s.replaced, p.former) // current may be another by now: others read it before this process was told
+		s.replaced = s.replaced[max(0, len(s.replaced)-maxReplaced):]
+	}
+	s.replace(p.ring)
 }
 
 // sameKeyset reports whether two rows hold the same keyset.

@@ -136,16 +136,16 @@ func (r *Registry) Update(ctx context.Context, f func(ctx context.Context, tx *T
 	}
 }
 
-// keysetMoved reports whether the database has another generation of the keyset than ring.
+// keysetMoved reports whether the database has another primary key than ring.
 func keysetMoved(q db.DBTX, ring *keyring) (bool, error) {
 	if ring == nil || ring == locked {
 		return false, nil
 	}
-	generation, err := queries.GetKeysetGeneration(background, q)
+	marker, err := queries.GetKeysetMarker(background, q)
 	if errors.Is(err, sql.ErrNoRows) { // it was decrypted
 		return false, nil
 	}
-	return err == nil && generation != ring.generation, err
+	return err == nil && marker != ring.marker, err
 }
 
 // checkSchema returns ErrInvalid if the transaction's statements changed the schema to one that no registry has, such as a foreign key
@@ -228,6 +228,7 @@ func (tx *Tx) ring() *keyring { return tx.keys.Load() }
 // use implements scope.
 func (tx *Tx) use(k *keyring) bool {
 	tx.keys.Store(k)
+	tx.registry.keys.advance(k) // what a snapshot showed was seen
 	return true
 }
 

@@ -185,13 +185,19 @@ func (s *attackSuite) unwrapped(path string, kek keyset.KEK) (db.GetKeysetRow, *
 	row, err := db.New().GetKeyset(s.T().Context(), raw)
 	s.Require().NoError(err)
 	s.Require().NoError(raw.Close())
+	return row, s.opened(row, kek)
+}
+
+// opened is the keyset in a row.
+func (s *attackSuite) opened(row db.GetKeysetRow, kek keyset.KEK) *keyset.Handle {
+	s.T().Helper()
 	w, err := kek.PrepareStored(keyset.Kind(row.KEK), row.KEKParams)
 	s.Require().NoError(err)
 	primary, err := envelope.KeyID(row.Marker)
 	s.Require().NoError(err)
 	handle, err := w.Unwrap(row.Wrapped, envelope.Keyset(row.RegistryID, row.Generation, primary, row.KEK, row.KEKParams))
 	s.Require().NoError(err)
-	return row, handle
+	return handle
 }
 
 // sealed is the canary as JSON, encrypted for a binding.

@@ -259,7 +259,7 @@ func (s *pageSuite) TestThePassphraseExampleIsTheCodes() {
 	x := s.example("passphrase")[0]
 	params, err := kdf.Parse(x["kek_params"], kdf.DefaultCost())
 	s.Require().NoError(err)
-	key, err := params.Key(x["passphrase"])
+	key, err := params.Key(s.T().Context(), x["passphrase"])
 	s.Require().NoError(err)
 	s.Require().Equal(x["key"], hex.EncodeToString(key))
 	written := strings.Split(x["kek_params"], "$")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/suite"
 
+	"github.com/oxide-k/stateregistry/internal/envelope"
 	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
@@ -89,14 +90,16 @@ func (k *slowKMS) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
 }
 
 // obedient is a KMS that never answers, and ends with the context.
-type obedient struct{ keyset.Cipher }
+type obedient struct{ *slowKMS }
 
-func (obedient) EncryptWithContext(ctx context.Context, _, _ []byte) ([]byte, error) {
+func (k obedient) EncryptWithContext(ctx context.Context, _, _ []byte) ([]byte, error) {
+	k.asked <- struct{}{}
 	<-ctx.Done()
 	return nil, context.Cause(ctx)
 }
 
-func (obedient) DecryptWithContext(ctx context.Context, _, _ []byte) ([]byte, error) {
+func (k obedient) DecryptWithContext(ctx context.Context, _, _ []byte) ([]byte, error) {
+	k.asked <- struct{}{}
 	<-ctx.Done()
 	return nil, context.Cause(ctx)
 }
@@ -115,6 +118,13 @@ func (s *kmsSuite) endsWith(what string, f func(ctx context.Context) error) {
 	}
 	cancel()
 	s.Require().ErrorIs(<-done, context.Canceled, what)
+}
+
+// joins runs f, which needs an answer that somebody asked for already, with a context that ends soon.
+func (s *kmsSuite) joins(what string, f func(ctx context.Context) error) {
+	ctx, cancel := context.WithTimeout(s.ctx, 5*time.Millisecond)
+	defer cancel()
+	s.Require().ErrorIs(f(ctx), context.DeadlineExceeded, what)
 }
 
 // rotatedElsewhere has another registry rotate, so that s.reg lacks a key.
@@ -161,21 +171,21 @@ func (s *kmsSuite) TestReadsAndWritesEndWithTheirContext() {
 	s.endsWith("GetConfig", func(ctx context.Context) error {
 		return s.reg.GetConfig(ctx, numberKey(0), new(int))
 	})
-	s.endsWith("ListConfig", func(ctx context.Context) error { _, err := s.reg.ListConfig(ctx, ""); return err })
-	s.endsWith("SetConfig", func(ctx context.Context) error { _, err := s.reg.SetConfig(ctx, "new", 1); return err })
-	s.endsWith("Update", func(ctx context.Context) error {
+	s.joins("ListConfig", func(ctx context.Context) error { _, err := s.reg.ListConfig(ctx, ""); return err })
+	s.joins("SetConfig", func(ctx context.Context) error { _, err := s.reg.SetConfig(ctx, "new", 1); return err })
+	s.joins("Update", func(ctx context.Context) error {
 		return s.reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
 			s.T().Error("the callback ran, inside the transaction")
 			return nil
 		})
 	})
-	s.endsWith("View", func(ctx context.Context) error {
+	s.joins("View", func(ctx context.Context) error {
 		return s.reg.View(ctx, func(ctx context.Context, tx *registry.Tx) error { return tx.GetConfig(ctx, numberKey(0), new(int)) })
 	})
-	s.endsWith("KeysetInfo", func(ctx context.Context) error { _, err := s.reg.KeysetInfo(ctx); return err })
-	s.endsWith("RotateKeyset", func(ctx context.Context) error { _, err := s.reg.RotateKeyset(ctx); return err })
-	s.endsWith("Rewrap", func(ctx context.Context) error { return s.reg.Rewrap(ctx, kekOf(1)) })
-	s.endsWith("Verify", func(ctx context.Context) error { _, err := s.reg.Verify(ctx); return err })
+	s.joins("KeysetInfo", func(ctx context.Context) error { _, err := s.reg.KeysetInfo(ctx); return err })
+	s.joins("RotateKeyset", func(ctx context.Context) error { _, err := s.reg.RotateKeyset(ctx); return err })
+	s.joins("Rewrap", func(ctx context.Context) error { return s.reg.Rewrap(ctx, kekOf(1)) })
+	s.joins("Verify", func(ctx context.Context) error { _, err := s.reg.Verify(ctx); return err })
 	s.kms.answer()
 	s.holds(s.reg, 3)
 }
@@ -212,28 +222,94 @@ func (s *kmsSuite) TestNobodyElseWaits() {
 	s.holds(s.reg, 3)
 }
 
-// Ten that lack the same keyset ask once.
+// Many that lack the same keyset ask once, also if those before them gave up: a KMS that hangs is not asked again and again.
 func (s *kmsSuite) TestOneAnswerServesAll() {
 	s.rotatedElsewhere()
 	s.kms.hang()
 	before := s.kms.decrypts.Load()
 	done := make(chan error, 10)
-	read := func() { done <- s.reg.GetConfig(s.ctx, numberKey(0), new(int)) }
-	go read()
-	<-s.kms.asked
-	ctx, cancel := context.WithCancel(s.ctx)
-	gone := make(chan error, 1)
-	go func() { gone <- s.reg.GetConfig(ctx, numberKey(0), new(int)) }()
-	cancel() // one that gives up takes nobody along
-	s.Require().ErrorIs(<-gone, context.Canceled)
-	for range 9 {
-		go read()
+	s.endsWith("the first", func(ctx context.Context) error { return s.reg.GetConfig(ctx, numberKey(0), new(int)) })
+	for range 20 {
+		ctx, cancel := context.WithTimeout(s.ctx, time.Millisecond)
+		s.Require().ErrorIs(s.reg.GetConfig(ctx, numberKey(0), new(int)), context.DeadlineExceeded)
+		cancel()
 	}
+	for range 10 {
+		go func() { done <- s.reg.GetConfig(s.ctx, numberKey(0), new(int)) }()
+	}
+	s.Require().Equal(before+1, s.kms.decrypts.Load())
 	s.kms.answer()
 	for range 10 {
 		s.Require().NoError(<-done)
 	}
 	s.Require().Equal(before+1, s.kms.decrypts.Load())
+}
+
+// Views remember what they learned: the next one does not ask again.
+func (s *kmsSuite) TestAViewAsksForAllThatFollow() {
+	s.rotatedElsewhere()
+	before := s.kms.decrypts.Load()
+	for range 10 {
+		s.Require().NoError(s.reg.View(s.ctx, func(ctx context.Context, tx *registry.Tx) error {
+			return tx.GetConfig(ctx, numberKey(0), new(int))
+		}))
+	}
+	s.Require().Equal(before+1, s.kms.decrypts.Load())
+}
+
+// An answer that comes after the KEK was revoked counts for nothing, whatever it opens.
+func (s *kmsSuite) TestAnAnswerAfterARekeyIsNotTaken() {
+	attacker := &attackSuite{dir: s.T().TempDir()}
+	attacker.SetT(s.T())
+	row, _ := attacker.unwrapped(s.path, s.kek())
+	own, err := keyset.New(keyset.XChaCha20Poly1305) // the attacker has the KEK
+	s.Require().NoError(err)
+	forged := row
+	forged.Generation += 5
+	w, err := s.kek().Prepare()
+	s.Require().NoError(err)
+	forged.Marker = envelope.Marker(own.Primary())
+	forged.Wrapped, err = w.Wrap(own, envelope.Keyset(row.RegistryID, forged.Generation, own.Primary(), row.KEK, row.KEKParams))
+	s.Require().NoError(err)
+	value, err := own.Encrypt([]byte("666"), envelope.AppendValue(nil, row.RegistryID, "config", numberKey(0), own.Primary()))
+	s.Require().NoError(err)
+	text, err := envelope.Seal(value)
+	s.Require().NoError(err)
+	plant := "UPDATE config SET value = '" + text + "' WHERE key = '" + numberKey(0) + "'"
+	before := s.stored(s.reg, numberKey(0))
+
+	s.kms.hang()
+	attacker.forge(s.path, putBack(forged), plant)
+	late := make(chan error, 1)
+	go func() { late <- s.reg.GetConfig(s.ctx, numberKey(0), new(int)) }()
+	<-s.kms.asked
+	attacker.forge(s.path, putBack(row), "UPDATE config SET value = '"+before+"' WHERE key = '"+numberKey(0)+"'")
+	_, err = s.reg.Rekey(s.ctx, kekOf(2))
+	s.Require().NoError(err)
+	s.kms.answer()
+	<-late // whatever it is, it is over
+	s.holds(s.reg, 3)
+	info := s.info(s.reg)
+	s.Require().Equal(row.Generation+1, info.Generation)
+
+	attacker.forge(s.path, putBack(forged), plant)
+	s.Require().ErrorIs(s.reg.GetConfig(s.ctx, numberKey(0), new(int)), registry.ErrWrongKey)
+	_, err = s.reg.SetConfig(s.ctx, "new", "secret")
+	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	s.Require().NoError(s.reg.Close())
+	s.path = filepath.Join(s.T().TempDir(), "another.db") // that one is spoilt
+	s.reg = s.open()
+}
+
+// A KMS that is down for one call does not pass for another one.
+func (s *kmsSuite) TestTheSameKMSIsNoFreshKEKWhateverItAnswers() {
+	fails := &failingKMS{Cipher: s.kms}
+	for n := range int64(4) { // wrapping takes the first call
+		fails.failAt.Store(fails.calls.Load() + 1 + n)
+		_, err := s.reg.Rekey(s.ctx, keyset.AEAD("kms", fails))
+		s.Require().Error(err, n)
+		s.Require().Equal(int64(1), s.info(s.reg).Generation)
+	}
 }
 
 // An Update asks before its transaction. If the KMS is down, what needs no value goes on all the same.
@@ -261,13 +337,14 @@ func (s *kmsSuite) TestAnUpdateGoesOnWithoutTheKeyset() {
 // failingKMS fails while it is down.
 type failingKMS struct {
 	keyset.Cipher
-	down atomic.Bool
+	down          atomic.Bool
+	calls, failAt atomic.Int64 // the call that fails
 }
 
 var errDown = os.ErrDeadlineExceeded
 
 func (k *failingKMS) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
-	if k.down.Load() {
+	if n := k.calls.Add(1); k.down.Load() || n == k.failAt.Load() {
 		return nil, errDown
 	}
 	return k.Cipher.Decrypt(ciphertext, associatedData)
@@ -309,17 +386,19 @@ func (s *kmsSuite) TestCloseWaitsForWhatWasLeftBehind() {
 func (s *kmsSuite) TestAKMSThatTakesContextsEndsWithThem() {
 	s.rotatedElsewhere()
 	kek := keyset.AEAD("kms", obedient{s.kms})
-	ctx, cancel := context.WithTimeout(s.ctx, 20*time.Millisecond)
-	defer cancel()
-	_, err := registry.OpenEncrypted(ctx, s.path, kek)
-	s.Require().ErrorIs(err, context.DeadlineExceeded)
 	path := filepath.Join(s.T().TempDir(), "new.db")
-	_, err = registry.OpenEncrypted(ctx, path, kek)
-	s.Require().ErrorIs(err, context.DeadlineExceeded)
-	ctx, cancel = context.WithTimeout(s.ctx, 20*time.Millisecond)
-	defer cancel()
-	_, err = s.reg.Rekey(ctx, keyset.AEADWithContext("other", obedient{s.kms}))
-	s.Require().ErrorIs(err, context.DeadlineExceeded)
+	s.endsWith("OpenEncrypted", func(ctx context.Context) error {
+		_, err := registry.OpenEncrypted(ctx, s.path, kek)
+		return err
+	})
+	s.endsWith("OpenEncrypted of a new file", func(ctx context.Context) error {
+		_, err := registry.OpenEncrypted(ctx, path, kek)
+		return err
+	})
+	s.endsWith("Rekey", func(ctx context.Context) error {
+		_, err := s.reg.Rekey(ctx, keyset.AEADWithContext("other", obedient{s.kms}))
+		return err
+	})
 	s.holds(s.reg, 3)
 }
 

@@ -37,10 +37,14 @@ func keysetCases() map[string]queryCase {
 				Wrapped: []byte("the keyset"), Scrub: 1,
 			}, found)
 		}),
-		"GetKeysetGeneration": inserted(func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
-			generation, err := q.GetKeysetGeneration(ctx, tx)
+		"GetKeysetMarker": inserted(func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
+			marker, err := q.GetKeysetMarker(ctx, tx)
 			require.NoError(t, err)
-			require.Equal(t, int64(7), generation)
+			require.Equal(t, "the marker", marker)
+			mustExec(t, ctx, tx, "UPDATE keyset SET generation = 8, marker = printf('%.*c', 1025, 'x')")
+			marker, err = q.GetKeysetMarker(ctx, tx)
+			require.NoError(t, err)
+			require.Empty(t, marker)
 		}),
 		"UpdateKeyset": inserted(func(t *testing.T, ctx context.Context, q *db.Queries, tx db.DBTX) {
 			next := db.UpdateKeysetParams{

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/suite"
 
 	"github.com/oxide-k/stateregistry/db"
+	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/keyset"
 	"github.com/oxide-k/stateregistry/registry"
 )
 
@@ -37,8 +39,9 @@ func (s *rollbackSuite) row(path string) db.GetKeysetRow {
 	return row
 }
 
-// refusesIt requires that the open registry writes no value, and takes no keyset but its own.
+// refusesIt requires that the open registry writes no value, and takes no keyset but its own, nor a value that is under another.
 func (s *rollbackSuite) refusesIt() {
+	forged := registry.Setting[int]{Name: forgedKey}
 	for name, write := range map[string]func() error{
 		"SetConfig": func() error { _, err := s.reg.SetConfig(s.ctx, "new", "secret"); return err },
 		"Update": func() error {
@@ -47,6 +50,29 @@ func (s *rollbackSuite) refusesIt() {
 				return err
 			})
 		},
+		"GetConfig": func() error { return s.reg.GetConfig(s.ctx, forgedKey, new(int)) },
+		"View": func() error {
+			return s.reg.View(s.ctx, func(ctx context.Context, tx *registry.Tx) error { return tx.GetConfig(ctx, forgedKey, new(int)) })
+		},
+		"ListConfig in a View": func() error {
+			return s.reg.View(s.ctx, func(ctx context.Context, tx *registry.Tx) error {
+				entries, err := tx.ListConfig(ctx, forgedKey)
+				if err != nil {
+					return err
+				}
+				return entries[0].Decode(new(int))
+			})
+		},
+		"Setting.Watch": func() error {
+			for _, err := range forged.Watch(s.ctx, s.reg) {
+				return err
+			}
+			return nil
+		},
+		"Setting.Modify": func() error {
+			_, err := forged.Modify(s.ctx, s.reg, func(n int) (int, error) { return n + 1, nil })
+			return err
+		},
 		"KeysetInfo":   func() error { _, err := s.reg.KeysetInfo(s.ctx); return err },
 		"RotateKeyset": func() error { _, err := s.reg.RotateKeyset(s.ctx); return err },
 		"Rewrap":       func() error { return s.reg.Rewrap(s.ctx, kekOf(7)) },
@@ -54,6 +80,8 @@ func (s *rollbackSuite) refusesIt() {
 	} {
 		s.Require().ErrorIs(write(), registry.ErrWrongKey, name)
 	}
+	_, err := s.reg.Verify(s.ctx)
+	s.Require().ErrorContains(err, registry.ErrWrongKey.Error(), "in the report, or instead of one")
 	raw := sqliteOpen(s.T(), s.path)
 	var n int
 	s.Require().NoError(raw.QueryRow("SELECT count(*) FROM config WHERE key = 'new'").Scan(&n))
@@ -61,24 +89,59 @@ func (s *rollbackSuite) refusesIt() {
 	s.Require().Zero(n)
 }
 
+// forgedKey is of an entry that an attacker makes with a key that is known.
+const forgedKey = "forged"
+
+// forge puts a row of the keyset back, and an entry that its keys open.
+func (s *rollbackSuite) forge(row db.GetKeysetRow, handle *keyset.Handle) {
+	value, err := handle.Encrypt([]byte("666"), envelope.AppendValue(nil, row.RegistryID, "config", forgedKey, handle.Primary()))
+	s.Require().NoError(err)
+	text, err := envelope.Seal(value)
+	s.Require().NoError(err)
+	s.attacker.forge(s.path, putBack(row), "DELETE FROM config WHERE key = '"+forgedKey+"'",
+		"INSERT INTO config (key, value, updated_at) VALUES ('"+forgedKey+"', '"+text+"', '2026-01-01T00:00:00.000000000+00:00')")
+}
+
 func (s *rollbackSuite) TestAnOlderGenerationIsNotTaken() {
-	old := s.row(s.path)
+	old, leaked := s.attacker.unwrapped(s.path, kekOf(1))
 	s.rotate(s.reg)
-	s.attacker.forge(s.path, putBack(old))
+	s.forge(old, leaked)
+	s.refusesIt()
+	s.holds(s.reg, 3) // with the keys that it has
+}
+
+// Nor one of before a Rekey, whose KEK the attacker has.
+func (s *rollbackSuite) TestWhatWasRevokedIsNotTaken() {
+	old, leaked := s.attacker.unwrapped(s.path, kekOf(1))
+	_, err := s.reg.Rekey(s.ctx, kekOf(2))
+	s.Require().NoError(err)
+	s.forge(old, leaked)
+	s.refusesIt()
+	s.holds(s.reg, 3) // with the keys that it has
+}
+
+// What only a View showed was seen as well.
+func (s *rollbackSuite) TestAnOlderGenerationIsNotTakenAfterAViewOfANewerOne() {
+	old, leaked := s.attacker.unwrapped(s.path, kekOf(1))
+	other := s.open()
+	s.rotate(other)
+	s.Require().NoError(other.Close())
+	s.Require().NoError(s.reg.View(s.ctx, func(ctx context.Context, tx *registry.Tx) error {
+		return tx.GetConfig(ctx, numberKey(0), new(int))
+	}))
+	s.forge(old, leaked)
 	s.refusesIt()
 	s.holds(s.reg, 3) // with the keys that it has
 }
 
 // A handle that slept is told of the newest generation by a value; what it saw then counts.
 func (s *rollbackSuite) TestAnOlderGenerationIsNotTakenByWhoFollowedEither() {
-	old := s.row(s.path)
+	old, leaked := s.attacker.unwrapped(s.path, kekOf(1))
 	other := s.open()
 	s.rotate(other)
 	s.Require().NoError(other.Close())
 	s.holds(s.reg, 3)
-	_, err := s.reg.SetConfig(s.ctx, numberKey(0), 0)
-	s.Require().NoError(err)
-	s.attacker.forge(s.path, putBack(old))
+	s.forge(old, leaked)
 	s.refusesIt()
 }
 
@@ -91,9 +154,9 @@ func (s *rollbackSuite) TestAnotherKeysetOfTheSameGenerationIsNotTaken() {
 	s.Require().NoError(err)
 	s.rotate(reg)
 	s.Require().NoError(reg.Close())
-	row := s.row(twin)
+	row, leaked := s.attacker.unwrapped(twin, kekOf(1))
 	s.Require().Equal(s.row(s.path).Generation, row.Generation)
-	s.attacker.forge(s.path, putBack(row))
+	s.forge(row, leaked)
 	s.refusesIt()
 }
 
@@ -107,15 +170,10 @@ func (s *rollbackSuite) TestAnotherRegistrysContentIsNotTaken() {
 	for range 3 { // of a higher generation
 		s.rotate(other)
 	}
-	_, err = other.SetConfig(s.ctx, numberKey(0), 666)
-	s.Require().NoError(err)
-	value := s.stored(other, numberKey(0))
 	s.Require().NoError(other.Close())
-	row := s.row(path)
-	s.attacker.forge(s.path, fmt.Sprintf("UPDATE registry SET id = '%s'", row.RegistryID), putBack(row),
-		fmt.Sprintf("UPDATE config SET value = '%s'", value))
-	_, err = registry.Get[int](s.ctx, s.reg, numberKey(0))
-	s.Require().ErrorIs(err, registry.ErrWrongKey)
+	row, leaked := s.attacker.unwrapped(path, kekOf(1))
+	s.attacker.forge(s.path, fmt.Sprintf("UPDATE registry SET id = '%s'", row.RegistryID))
+	s.forge(row, leaked)
 	s.refusesIt()
 }
 

@@ -211,15 +211,51 @@ func (s *limitSuite) TestARowThatARewrapLeftIsTakenAfterARotation() {
 		_, err := reg.RotateKeyset(s.ctx)
 		s.Require().NoError(err)
 	})
-	value, err := leaked.Encrypt([]byte(`"forged"`), envelope.AppendValue(nil, row.RegistryID, "config", "a", leaked.Primary()))
-	s.Require().NoError(err)
-	text, err := envelope.Seal(value)
-	s.Require().NoError(err)
-	attacker.forge(s.path, putBack(between), "UPDATE config SET value = '"+text+"' WHERE key = 'a'")
+	attacker.forge(s.path, putBack(between), "UPDATE config SET value = '"+s.forged(leaked, row.RegistryID)+"' WHERE key = 'a'")
 	reg, err := registry.OpenEncrypted(s.ctx, s.path, s.new)
 	s.Require().NoError(err)
 	s.holds(reg, "a", "forged")
 	s.Require().NoError(reg.Close())
+}
+
+// A KEK that the registry had before is no fresh one, and the first row still opens under it.
+func (s *limitSuite) TestARekeyToAFormerKEKRevokesNothing() {
+	attacker := &attackSuite{dir: s.T().TempDir()}
+	attacker.SetT(s.T())
+	row, leaked := attacker.unwrapped(s.path, s.kek)
+	s.with(s.path, s.kek, func(reg *registry.Registry) {
+		for _, kek := range []keyset.KEK{s.new, s.kek} {
+			_, err := reg.Rekey(s.ctx, kek)
+			s.Require().NoError(err)
+		}
+	})
+	attacker.forge(s.path, putBack(row), "UPDATE config SET value = '"+s.forged(leaked, row.RegistryID)+"' WHERE key = 'a'")
+	reg, err := registry.OpenEncrypted(s.ctx, s.path, s.kek)
+	s.Require().NoError(err)
+	s.holds(reg, "a", "forged")
+	s.Require().NoError(reg.Close())
+}
+
+// What somebody with a key put there before a Rekey is sealed with the rest.
+func (s *limitSuite) TestWhatWasForgedBeforeARekeyStays() {
+	attacker := &attackSuite{dir: s.T().TempDir()}
+	attacker.SetT(s.T())
+	row, leaked := attacker.unwrapped(s.path, s.kek)
+	attacker.forge(s.path, "UPDATE config SET value = '"+s.forged(leaked, row.RegistryID)+"' WHERE key = 'a'")
+	s.with(s.path, s.kek, func(reg *registry.Registry) {
+		_, err := reg.Rekey(s.ctx, s.new)
+		s.Require().NoError(err)
+		s.holds(reg, "a", "forged")
+	})
+}
+
+// forged is a value of the entry a that whoever has the keyset makes.
+func (s *limitSuite) forged(handle *keyset.Handle, id string) string {
+	value, err := handle.Encrypt([]byte(`"forged"`), envelope.AppendValue(nil, id, "config", "a", handle.Primary()))
+	s.Require().NoError(err)
+	text, err := envelope.Seal(value)
+	s.Require().NoError(err)
+	return text
 }
 
 // Another registry, whole, in the place of this one: the KEK opens both. WithRegistryID tells them apart.

@@ -11,6 +11,7 @@ package kdf
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
@@ -89,15 +90,15 @@ type Params struct {
 }
 
 // New derives a key from a passphrase, with a fresh random salt. It returns ErrParams if the cost is out of bounds. It takes the
-// time and the memory that the cost says.
-func New(passphrase string, c Cost) (p Params, key []byte, err error) {
+// time and the memory that the cost says, and waits for other derivations of this process: ctx ends the waiting only.
+func New(ctx context.Context, passphrase string, c Cost) (p Params, key []byte, err error) {
 	if err := c.Check(); err != nil {
 		return Params{}, nil, err
 	}
 	p = Params{Cost: c, salt: make([]byte, saltSize)}
 	_, _ = rand.Read(p.salt) // never fails (crypto/rand)
-	key, p.commitment = p.derive(passphrase)
-	return p, key, nil
+	key, p.commitment, err = p.derive(ctx, passphrase)
+	return p, key, err
 }
 
 // Parse reads what String wrote, and nothing else. It returns ErrParams for another spelling of the same parameters, for
@@ -138,16 +139,32 @@ func (p Params) String() string {
 }
 
 // Key derives the key, of KeySize bytes, and returns ErrPassphrase unless it is the one that p commits to. It takes the time and
-// the memory that the parameters say.
-func (p Params) Key(passphrase string) ([]byte, error) {
-	key, commitment := p.derive(passphrase)
+// the memory that the parameters say, and waits for other derivations of this process: ctx ends the waiting only.
+func (p Params) Key(ctx context.Context, passphrase string) ([]byte, error) {
+	key, commitment, err := p.derive(ctx, passphrase)
+	if err != nil {
+		return nil, err
+	}
 	if subtle.ConstantTimeCompare(commitment, p.commitment) != 1 {
 		return nil, ErrPassphrase
 	}
 	return key, nil
 }
 
-func (p Params) derive(passphrase string) (key, commitment []byte) {
+// deriving holds a token while a key is derived: one at a time in a process. A derivation cannot be interrupted, and takes up to
+// 256 MiB. Callers that give up, and parameters that somebody puts into a file again and again, must not add up to more.
+var deriving = make(chan struct{}, 1)
+
+func (p Params) derive(ctx context.Context, passphrase string) (key, commitment []byte, err error) {
+	select {
+	case deriving <- struct{}{}:
+		defer func() { <-deriving }()
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
 	derived := argon2.IDKey([]byte(passphrase), p.salt, p.Time, p.MemoryKiB, p.Threads, KeySize+CommitmentSize)
-	return bytes.Clone(derived[:KeySize]), bytes.Clone(derived[KeySize:])
+	return bytes.Clone(derived[:KeySize]), bytes.Clone(derived[KeySize:]), nil
 }

@@ -2,6 +2,7 @@ package kdf
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -50,20 +51,20 @@ func TestAPassphraseGivesTheSameKeyForEver(t *testing.T) {
 	} {
 		p, err := parse(golden.params)
 		require.NoError(t, err, golden.params)
-		key, err := p.Key(golden.passphrase)
+		key, err := p.Key(t.Context(), golden.passphrase)
 		require.NoError(t, err, golden.params)
 		require.Equal(t, golden.key, hex.EncodeToString(key), golden.params)
-		_, err = p.Key(golden.passphrase + "\x00")
+		_, err = p.Key(t.Context(), golden.passphrase+"\x00")
 		require.ErrorIs(t, err, ErrPassphrase)
 	}
 }
 
 // Whoever writes the file chooses the commitment: it stands for one passphrase, and is compared to the last bit.
 func TestAKeyIsGivenOnlyForTheCommitmentToIt(t *testing.T) {
-	p, key, err := New("x", cheapest())
+	p, key, err := New(t.Context(), "x", cheapest())
 	require.NoError(t, err)
 	require.NotEqual(t, key, p.commitment)
-	again, err := p.Key("x")
+	again, err := p.Key(t.Context(), "x")
 	require.NoError(t, err)
 	require.Equal(t, key, again)
 	for bit := range 8 * CommitmentSize {
@@ -73,7 +74,7 @@ func TestAKeyIsGivenOnlyForTheCommitmentToIt(t *testing.T) {
 		other := p
 		other.commitment = bytes.Clone(p.commitment)
 		other.commitment[bit/8] ^= 1 << (bit % 8)
-		_, err = other.Key("x")
+		_, err = other.Key(t.Context(), "x")
 		require.ErrorIs(t, err, ErrPassphrase, "bit %d", bit)
 	}
 }
@@ -95,7 +96,7 @@ func TestACostBelowTheCallersIsRefused(t *testing.T) {
 
 func TestTheDefaultCostIsTheSecondRecommendationOfRFC9106(t *testing.T) {
 	require.Equal(t, Cost{Time: 3, MemoryKiB: 65536, Threads: 4}, DefaultCost())
-	p, _, err := New("x", DefaultCost())
+	p, _, err := New(t.Context(), "x", DefaultCost())
 	require.NoError(t, err)
 	require.Regexp(t, `^\$argon2id\$v=19\$m=65536,t=3,p=4\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`, p.String())
 }
@@ -103,7 +104,7 @@ func TestTheDefaultCostIsTheSecondRecommendationOfRFC9106(t *testing.T) {
 func TestEachNewSaltIsAnother(t *testing.T) {
 	seen := map[string]bool{}
 	for range 10 {
-		p, _, err := New("x", cheapest())
+		p, _, err := New(t.Context(), "x", cheapest())
 		require.NoError(t, err)
 		require.Len(t, p.salt, 16)
 		require.False(t, seen[string(p.salt)])
@@ -113,7 +114,7 @@ func TestEachNewSaltIsAnother(t *testing.T) {
 
 func TestWhatStringWritesParseReads(t *testing.T) {
 	for _, c := range []Cost{cheapest(), DefaultCost(), {Time: 2, MemoryKiB: minMemoryKiB + 1, Threads: maxThreads}} {
-		p, _, err := New("x", c)
+		p, _, err := New(t.Context(), "x", c)
 		require.NoError(t, err)
 		again, err := Parse(p.String(), c)
 		require.NoError(t, err)
@@ -129,7 +130,8 @@ func TestTheKeyDependsOnAllParameters(t *testing.T) {
 		p, err := parse(params)
 		require.NoError(t, err, params)
 		for _, passphrase := range []string{"x", "x ", "X"} {
-			key, commitment := p.derive(passphrase)
+			key, commitment, err := p.derive(t.Context(), passphrase)
+			require.NoError(t, err)
 			require.Len(t, key, KeySize)
 			require.Len(t, commitment, CommitmentSize)
 			require.Empty(t, keys[string(key)])
@@ -168,7 +170,7 @@ func TestEachBoundIsWhereItIsSaidToBe(t *testing.T) {
 		{Time: 1, MemoryKiB: 8<<10 - 1, Threads: 1}, {Time: 1, MemoryKiB: 256<<10 + 1, Threads: 1},
 		{Time: 1, MemoryKiB: 8 << 10, Threads: 0}, {Time: 1, MemoryKiB: 8 << 10, Threads: 17},
 	} {
-		_, _, err := New("x", c)
+		_, _, err := New(t.Context(), "x", c)
 		require.ErrorIs(t, err, ErrParams, "%+v", c)
 	}
 }
@@ -244,4 +246,21 @@ func TestParametersHaveOneSpelling(t *testing.T) {
 		_, err := parse(other)
 		require.ErrorIs(t, err, ErrParams, name)
 	}
+}
+
+// Whoever gives up leaves the line, and costs nothing.
+func TestDerivationsStandInLine(t *testing.T) {
+	deriving <- struct{}{} // somebody derives
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := make(chan error, 2)
+	p, err := parse(text(8<<10, 1, 1, 16))
+	require.NoError(t, err)
+	go func() { _, err := p.Key(ctx, "x"); waiting <- err }()
+	go func() { _, _, err := New(ctx, "x", cheapest()); waiting <- err }()
+	cancel()
+	require.ErrorIs(t, <-waiting, context.Canceled)
+	require.ErrorIs(t, <-waiting, context.Canceled)
+	<-deriving
+	_, err = p.Key(ctx, "x")
+	require.ErrorIs(t, err, context.Canceled)
 }
