@@ -3,13 +3,12 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/internal/jsonvalue"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/oxide"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
@@ -149,14 +148,14 @@ func (r *opening) encryptAll(ctx context.Context, q *sql.Conn, ring *keyring, re
 func plaintext(text string, key *oxide.Key) (plain []byte, fromOxide bool, err error) {
 	if key != nil {
 		if plain, err := key.Open(text); err == nil {
-			if !isJSON(plain) {
+			if !jsonvalue.Valid(plain) {
 				return nil, false, fmt.Errorf("%w: what oxide-k encrypted is not JSON", ErrDecode)
 			}
 			return plain, true, nil
 		}
 	}
 	switch plain := []byte(text); {
-	case isJSON(plain):
+	case jsonvalue.Valid(plain):
 		return plain, false, nil
 	case envelope.IsEncrypted(text):
 		return nil, false, fmt.Errorf("%w: %w: it was encrypted by another registry", ErrDecode, ErrEncrypted)
@@ -167,8 +166,6 @@ func plaintext(text string, key *oxide.Key) (plain []byte, fromOxide bool, err e
 	}
 	return nil, false, fmt.Errorf("%w: it is not JSON", ErrDecode)
 }
-
-func isJSON(text []byte) bool { return json.Valid(text) && utf8.Valid(text) }
 
 // decryptAll decrypts every value and removes the keyset, which must be ring's: otherwise it returns dbfile.ErrReplaced, for another
 // look.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/internal/jsonvalue"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/internal/sqltext"
@@ -194,7 +195,7 @@ func (v *verification) configRow(ctx context.Context, tx *Tx, row db.ListConfigP
 		v.found(SubjectConfig, row.Key, err.Error())
 	case err != nil:
 		return err
-	case !isJSON(text):
+	case !jsonvalue.Valid(text):
 		v.found(SubjectConfig, row.Key, "the value is not JSON")
 	}
 	return nil
