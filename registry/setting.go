@@ -16,7 +16,7 @@ import (
 //
 // The stored value is a whole: a field that its JSON lacks is zero, and not the default's.
 type Setting[T any] struct {
-	// Name is the config key.
+	// Name is the config key. If it cannot be written (see [MaxKey]) all methods but Delete give ErrInvalid.
 	Name string
 	// Default is the value where there is no entry. It is not validated. Readers get it as if it had been stored and read:
 	// a copy, so that none of them changes it for the others, without what JSON leaves out. (A stored null is an entry, and
@@ -40,6 +40,10 @@ func (s Setting[T]) Get(ctx context.Context, r Reader) (T, error) {
 				return kept.stored, nil
 			}
 		}
+	}
+	if err := checkKey(s.Name); err != nil { // a cache has no such entry
+		var zero T
+		return zero, failed("get setting", s.Name, err)
 	}
 	value, found, err := TryGet[T](ctx, r, s.Name)
 	if err != nil {
@@ -113,6 +117,9 @@ func (s Setting[T]) Watch(ctx context.Context, r *Registry) iter.Seq2[T, error] 
 }
 
 func (s Setting[T]) watch(ctx context.Context, r *Registry, yield func(T, error) bool) error {
+	if err := checkKey(s.Name); err != nil {
+		return err
+	}
 	shown := int64(-1) // the entry's revision that was, or would be, handed on last
 	for {
 		now, err := s.read(ctx, r)

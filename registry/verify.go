@@ -134,7 +134,7 @@ func (v *verification) modules(ctx context.Context, q *Tx) error {
 	}
 	for _, row := range rows {
 		v.report.Modules++
-		if err := checkID(row.ID); err != nil {
+		if err := checkStoredID(row.ID); err != nil {
 			v.found(SubjectModule, row.ID, err.Error())
 		}
 		if _, err := newModuleRecord(row); err != nil {
@@ -171,7 +171,7 @@ func (v *verification) config(ctx context.Context, q *Tx) error {
 }
 
 func (v *verification) configRow(ctx context.Context, tx *Tx, row db.ListConfigPageRow) (err error) {
-	if err := checkKey(row.Key); err != nil {
+	if err := checkStoredKey(row.Key); err != nil {
 		v.found(SubjectConfig, row.Key, err.Error())
 	}
 	if !row.UpdatedAt.Valid() {
