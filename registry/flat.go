@@ -45,6 +45,9 @@ func isFlat(t reflect.Type) bool {
 
 // hasOwnJSON reports whether t, or a pointer to it, has a method that encoding/json asks instead of looking at the value.
 func hasOwnJSON(t reflect.Type) bool {
+	if t == reflect.TypeFor[json.Number]() { // a text like any other, whatever methods it has
+		return false
+	}
 	pointer := reflect.PointerTo(t)
 	for _, own := range []reflect.Type{unmarshaler, textUnmarshaler, marshaler, textMarshaler} {
 		if pointer.Implements(own) {
