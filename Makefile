@@ -38,6 +38,14 @@ test-race: toolchain ## run all tests under the race detector (RACE='./internal/
 	@$(GO) test -race -timeout $(TIMEOUT) $(or $(RACE),./...)
 	@set -e; for m in $(if $(RACE),,$(NESTED)); do (cd $$m && $(GO) test -race -count=1 -timeout $(TIMEOUT) ./...); done
 
+# The suites about values and their errors, in two modes. The others go the same way through encoding/json.
+VALUES := ^Test(Config|ConfigValues|ConfigDecoding|Setting|Typed|OxideK|Encrypt)$$/^(plaintext|encrypted|Test.*)$$
+
+.PHONY: test-json
+test-json: toolchain ## run the tests of packages and about values with the next encoding/json (RACE=-race: and the race detector)
+	@GOEXPERIMENT=jsonv2 $(GO) test $(RACE) -timeout $(TIMEOUT) ./internal/... ./registry/... ./manifest/...
+	@GOEXPERIMENT=jsonv2 $(GO) test $(RACE) -timeout $(TIMEOUT) ./tests -run '$(VALUES)'
+
 .PHONY: cross
 cross: toolchain ## compile and vet all for other systems, tests too (CROSS=windows/amd64: for that one; MODULES=.: not the nested)
 	@GO='$(GO)' MODULES='$(MODULES)' tools/cross $(or $(CROSS),windows/amd64 linux/arm64 linux/386 darwin/arm64)

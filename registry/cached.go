@@ -44,7 +44,9 @@ func (a *access) fill(ctx context.Context, c *readCache, key string) (*readcache
 		return nil, err
 	}
 	e := &readcache.Entry{Found: found, Text: string(json)}
-	fill.Keep(e)
+	if checkKey(key) == nil { // of the others, which have no bound, there are few
+		fill.Keep(e)
+	}
 	return e, nil
 }
 

@@ -69,7 +69,7 @@ func (a *access) GetConfig(ctx context.Context, key string, dst any) error {
 }
 
 func (a *access) getConfig(ctx context.Context, key string, dst any) error {
-	if err := checkKey(key); err != nil {
+	if err := checkStoredKey(key); err != nil {
 		return err
 	}
 	if err := checkDestination(dst); err != nil {
@@ -117,9 +117,14 @@ func (a *access) GetConfigEntry(ctx context.Context, key string) (ConfigEntry, e
 }
 
 func (a *access) getConfigEntry(ctx context.Context, key string) (ConfigEntry, error) {
-	if err := checkKey(key); err != nil {
+	if err := checkStoredKey(key); err != nil {
 		return ConfigEntry{}, err
 	}
+	return a.readEntry(ctx, key)
+}
+
+// readEntry returns an entry, whatever its key.
+func (a *access) readEntry(ctx context.Context, key string) (ConfigEntry, error) {
 	var entry ConfigEntry
 	err := a.whileRenewing(ctx, func(ctx context.Context, ring *keyring) (bool, error) {
 		err := a.read(ctx, func(q *sql.Conn) error {
@@ -218,7 +223,7 @@ func (a *access) setConfig(ctx context.Context, key string, value any, opts []Wr
 func (a *access) DeleteConfig(ctx context.Context, key string, opts ...WriteOption) (bool, error) {
 	allowed := func(q *sql.Conn) error { return checkEncrypted(q, a.secrets().keyed) }
 	deleted, err := a.deleteRow(
-		ctx, "delete config", key, checkKey, opts, queries.GetConfigRevision, allowed, queries.DeleteConfig,
+		ctx, "delete config", key, checkStoredKey, opts, queries.GetConfigRevision, allowed, queries.DeleteConfig,
 	)
 	return deleted, failed("delete config", key, err)
 }

@@ -3,13 +3,12 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/oxide-k/stateregistry/internal/dbfile"
 	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/internal/jsonvalue"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/oxide"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
@@ -23,7 +22,7 @@ type EncryptReport struct {
 }
 
 // Encrypt makes the registry at path, which must exist, an encrypted one: a plaintext registry, or a database of
-// oxide-k's. Each value must be JSON, or what oxide-k encrypted under the string that [WithOxideKey] gives. All values
+// oxide-k's. Each value must be JSON, or what oxide-k encrypted under one of the strings that [WithOxideKey] gives. All values
 // are encrypted in one transaction, or none ([WithProgress] tells how far it is): where some are neither, each is an
 // error of its own that names the key (ErrDecode; where the text looks like oxide-k's also ErrWrongKey, or ErrEncrypted
 // without WithOxideKey), and the file stays as it was; so it does where the table's index lacks a row (ErrCorrupt). Samples
@@ -118,15 +117,12 @@ func (r *opening) encryptAll(ctx context.Context, q *sql.Conn, ring *keyring, re
 	if err := r.createKeyset(q, ring, true); err != nil {
 		return err
 	}
-	var key *oxide.Key
-	if r.opts.oxideKey != nil {
-		var err error
-		if key, err = oxide.NewKey(*r.opts.oxideKey); err != nil {
-			return err
-		}
+	keys, err := r.opts.newOxideKeys()
+	if err != nil {
+		return err
 	}
-	err := r.rewriteAll(ctx, q, "encrypt config", ring.marker, func(name, text string) (string, error) {
-		plain, fromOxide, err := plaintext(text, key)
+	err = r.rewriteAll(ctx, q, "encrypt config", ring.marker, func(name, text string) (string, error) {
+		plain, fromOxide, err := plaintext(text, keys)
 		if err != nil {
 			return "", err
 		}
@@ -145,30 +141,44 @@ func (r *opening) encryptAll(ctx context.Context, q *sql.Conn, ring *keyring, re
 	return rebuildIndexes(q)
 }
 
-// plaintext is the JSON in a value of a plaintext registry, or of oxide-k's.
-func plaintext(text string, key *oxide.Key) (plain []byte, fromOxide bool, err error) {
-	if key != nil {
+// newOxideKeys returns the keys of WithOxideKey.
+func (o *options) newOxideKeys() (keys []*oxide.Key, err error) {
+	if o.oxideKeys == nil {
+		return nil, nil
+	}
+	for _, text := range o.oxideKeys() {
+		key, err := oxide.NewKey(text)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// plaintext returns the JSON in a value of a plaintext registry, or of oxide-k's. What reads as JSON stays as it is written, also where
+// SetConfig would refuse it: readers take it the same before and after.
+func plaintext(text string, keys []*oxide.Key) (plain []byte, fromOxide bool, err error) {
+	for _, key := range keys {
 		if plain, err := key.Open(text); err == nil {
-			if !isJSON(plain) {
+			if !jsonvalue.Valid(plain) {
 				return nil, false, fmt.Errorf("%w: what oxide-k encrypted is not JSON", ErrDecode)
 			}
 			return plain, true, nil
 		}
 	}
 	switch plain := []byte(text); {
-	case isJSON(plain):
+	case jsonvalue.Valid(plain):
 		return plain, false, nil
 	case envelope.IsEncrypted(text):
 		return nil, false, fmt.Errorf("%w: %w: it was encrypted by another registry", ErrDecode, ErrEncrypted)
-	case oxide.LooksEncrypted(text) && key == nil:
+	case oxide.LooksEncrypted(text) && len(keys) == 0:
 		return nil, false, fmt.Errorf("%w: %w, as oxide-k does it: WithOxideKey is needed", ErrDecode, ErrEncrypted)
 	case oxide.LooksEncrypted(text):
-		return nil, false, fmt.Errorf("%w: %w: oxide-k's key does not open it", ErrDecode, ErrWrongKey)
+		return nil, false, fmt.Errorf("%w: %w: no WithOxideKey opens it", ErrDecode, ErrWrongKey)
 	}
 	return nil, false, fmt.Errorf("%w: it is not JSON", ErrDecode)
 }
-
-func isJSON(text []byte) bool { return json.Valid(text) && utf8.Valid(text) }
 
 // decryptAll decrypts every value and removes the keyset, which must be ring's: otherwise it returns dbfile.ErrReplaced, for another
 // look.

@@ -27,7 +27,7 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrInvalid: an argument is outside what the registry takes. Nothing was read or written.
 	ErrInvalid = errors.New("invalid argument")
-	// ErrEncode: the value has no JSON form. Nothing was written.
+	// ErrEncode: the value has no JSON form, or one that readers of JSON take differently. Nothing was written.
 	ErrEncode = errors.New("value cannot be encoded")
 	// ErrDecode: what is stored is not what the caller asked for, or is no known kind, state, time or JSON at all.
 	ErrDecode = errors.New("value cannot be decoded")
@@ -87,7 +87,7 @@ type Error struct {
 	Err      error  // why: wraps one of the sentinels, the context's error or the driver's
 }
 
-// maxShownKey is how much of a key a message has, in bytes: all of a key, and of a path, that there can be.
+// maxShownKey is how much of a key a message has, in bytes: all of a key that can be written, and of a path that there can be.
 const maxShownKey = 4 << 10
 
 // maxShownReason is the same for the reason, which may quote names that somebody put into the file.

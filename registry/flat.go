@@ -22,11 +22,8 @@ func (c *readCache) isFlat(t reflect.Type) bool {
 }
 
 func isFlat(t reflect.Type) bool {
-	pointer := reflect.PointerTo(t)
-	for _, own := range []reflect.Type{unmarshaler, textUnmarshaler, marshaler, textMarshaler} {
-		if pointer.Implements(own) {
-			return false
-		}
+	if hasOwnJSON(t) {
+		return false
 	}
 	switch t.Kind() {
 	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64,
@@ -46,7 +43,26 @@ func isFlat(t reflect.Type) bool {
 	return false
 }
 
+// hasOwnJSON reports whether t, or a pointer to it, has a method that encoding/json asks instead of looking at the value.
+func hasOwnJSON(t reflect.Type) bool {
+	if t == reflect.TypeFor[json.Number]() { // a text like any other, whatever methods it has
+		return false
+	}
+	pointer := reflect.PointerTo(t)
+	for _, own := range []reflect.Type{unmarshaler, textUnmarshaler, marshaler, textMarshaler} {
+		if pointer.Implements(own) {
+			return true
+		}
+	}
+	// Those of GOEXPERIMENT=jsonv2, whose argument's type is not always there to be named.
+	_, marshals := pointer.MethodByName("MarshalJSONTo")
+	_, unmarshals := pointer.MethodByName("UnmarshalJSONFrom")
+	return marshals || unmarshals
+}
+
 var (
+	marshaler       = reflect.TypeFor[json.Marshaler]()
+	textMarshaler   = reflect.TypeFor[encoding.TextMarshaler]()
 	unmarshaler     = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -105,75 +104,4 @@ func TestPrintingAnEntryDoesNotShowItsValue(t *testing.T) {
 		require.NotContains(t, text, "s3cret")
 		require.Contains(t, text, "token")
 	}
-}
-
-func TestJSONKindsCarryNoLiteral(t *testing.T) {
-	for met, want := range map[string]string{
-		"number 123": "number", "number": "number", "string": "string", "array": "array", "": "value", "s3cret": "value",
-	} {
-		require.Equal(t, want, jsonKind(met))
-	}
-	var n int8
-	err := decode([]byte("1234567"), &n)
-	require.ErrorIs(t, err, ErrDecode)
-	require.NotContains(t, err.Error(), "1234567")
-}
-
-func TestTheReplacementCharacterIsToldFromABadByte(t *testing.T) {
-	for text, bad := range map[string]bool{
-		"a\ufffdb": false, `a\ufffdb`: false, `\\ufffd`: false, `\`: false, "": false, "\xff": true, "a\xffb": true,
-		"\\\xff": true, "\\\\\xff": true, `\ufffd` + "\xff": true, "\xed\xa0\x80": true,
-	} {
-		_, err := encode(text, 1<<10)
-		require.Equal(t, bad, errors.Is(err, ErrEncode), "%q: %v", text, err)
-		_, err = encode(map[string]any{text: []string{text}}, 1<<10)
-		require.Equal(t, bad, errors.Is(err, ErrEncode), "%q, in a map: %v", text, err)
-	}
-	for text, bad := range map[string]bool{
-		`"\ufffd"`: true, `"\\ufffd"`: false, `"\\\ufffd"`: true, `"\\\\ufffd"`: false, `"\\ufffd\ufffd"`: true,
-		"\"\ufffd\"": false, `""`: false,
-	} {
-		require.True(t, json.Valid([]byte(text)))
-		require.Equal(t, bad, hasEscapedReplacement([]byte(text)), text)
-		stored, err := encode(map[string]any{"good": "x", "raw": json.RawMessage(text)}, 1<<10)
-		require.NoError(t, err, "it came as JSON")
-		require.Contains(t, string(stored), text)
-		_, err = encode(struct {
-			Raw json.RawMessage
-			Bad []any
-		}{json.RawMessage(text), []any{1, map[string]string{"k": "\xff"}}}, 1<<10)
-		require.ErrorIs(t, err, ErrEncode)
-	}
-}
-
-// knot is a tree with a way up that the encoder does not take.
-type knot struct {
-	Parent   *knot `json:"-"`
-	Children []*knot
-	Raw      json.RawMessage
-	Hidden   string `json:"-"`
-}
-
-func TestWhatTheEncoderLeavesOutIsNotLookedAt(t *testing.T) {
-	root := &knot{Raw: json.RawMessage(`"\ufffd"`), Hidden: "\xff"}
-	root.Children = []*knot{{Parent: root, Raw: json.RawMessage(`"\ufffd"`), Hidden: "\xff"}}
-	text, err := encode(root, 1<<10)
-	require.NoError(t, err)
-	require.NotContains(t, text, "Hidden")
-	_, err = encode(struct{ A, B any }{root, "\xff"}, 1<<10)
-	require.ErrorIs(t, err, ErrEncode)
-}
-
-// boaster is a type whose unmarshal method puts its input where encoding/json puts a Go name.
-type boaster struct{}
-
-func (*boaster) UnmarshalJSON(text []byte) error {
-	return &json.UnmarshalTypeError{Value: "string", Field: string(text)}
-}
-
-func TestAnUnmarshalMethodDoesNotGetItsInputOut(t *testing.T) {
-	err := decode([]byte(`"s3cret"`), &boaster{})
-	require.ErrorIs(t, err, ErrDecode)
-	require.NotContains(t, err.Error(), "s3cret")
-	require.NotContains(t, err.Error(), "%!")
 }

@@ -98,7 +98,7 @@ func (a *access) GetModule(ctx context.Context, id string) (ModuleRecord, error)
 }
 
 func (a *access) getModule(ctx context.Context, id string) (ModuleRecord, error) {
-	if err := checkID(id); err != nil {
+	if err := checkStoredID(id); err != nil {
 		return ModuleRecord{}, err
 	}
 	var row db.Module
@@ -204,7 +204,7 @@ func (a *access) TransitionModule(ctx context.Context, id string, from, to Modul
 
 // DeleteModule removes a module, and reports whether there was one: see [Writer].
 func (a *access) DeleteModule(ctx context.Context, id string, opts ...WriteOption) (bool, error) {
-	deleted, err := a.deleteRow(ctx, "delete module", id, checkID, opts, queries.GetModuleRevision, nil, queries.DeleteModule)
+	deleted, err := a.deleteRow(ctx, "delete module", id, checkStoredID, opts, queries.GetModuleRevision, nil, queries.DeleteModule)
 	if sqlite.IsReferenced(err) || sqlite.IsRefusedByTrigger(err) { // the latter of ON DELETE RESTRICT
 		record, _ := a.getModule(ctx, id)
 		err = &Error{Op: "delete module", Key: id, Revision: record.Revision,

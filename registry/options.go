@@ -46,7 +46,7 @@ type options struct {
 	maxValue    int
 	readCache   int64            // in bytes, 0: none
 	template    *keyset.Template // nil: none was asked for
-	oxideKey    *string          // behind a pointer, which fmt does not follow
+	oxideKeys   func() []string  // nil: none; behind a function, which nothing that prints a value looks into
 	progress    func(done, total int64)
 }
 
@@ -277,14 +277,17 @@ func WithKeyTemplate(t keyset.Template) Option {
 	}
 }
 
-// WithOxideKey is the string that an oxide-k kernel encrypted its values under. Only Encrypt uses it, all others leave it
-// alone. An empty one is ErrInvalid.
+// WithOxideKey is the string that an oxide-k kernel encrypted its values under, which may be empty. If a file has values under
+// several strings give it several times: Encrypt tries each. Only Encrypt uses it, all others leave it alone.
 func WithOxideKey(key string) Option {
 	return func(o *options) error {
-		if key == "" {
-			return invalid("an empty oxide-k key")
+		earlier := o.oxideKeys
+		o.oxideKeys = func() []string {
+			if earlier == nil {
+				return []string{key}
+			}
+			return append(earlier(), key)
 		}
-		o.oxideKey = &key
 		return nil
 	}
 }

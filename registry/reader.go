@@ -10,7 +10,7 @@ import (
 
 // Reader is what reads: a [Registry] or a [Tx]. Code that takes a Reader runs inside and outside of transactions.
 //
-// All methods give ErrInvalid for keys and ids that cannot exist, ErrClosed and ErrTxDone after the end, ErrNested where
+// All methods give ErrInvalid for keys, ids and prefixes that are not UTF-8, ErrClosed and ErrTxDone after the end, ErrNested where
 // a Registry's method was called with the context of one of its callbacks, ErrBusy where locks or other readers of this
 // process held a read up for [WithLockTimeout], and the context's error once that has ended. Nothing that a method
 // returned changes later.
@@ -62,6 +62,9 @@ type Reader interface {
 // write come to nothing; ErrNewerSchema that a newer version of this module migrated it. Writes to the config of an encrypted registry
 // give ErrEncrypted, ErrNotEncrypted and ErrWrongKey as reads do. Except for ErrCommitUnknown, a write that returned an error
 // changed nothing.
+//
+// Keys and ids that are empty, longer than [MaxKey] or hold a NUL are ErrInvalid, but for deletions: an oxide-k kernel may have left
+// such rows.
 type Writer interface {
 	Reader
 	// UpsertModule adds a module or replaces its metadata and state: ErrInvalid if [ModuleMetadata.Validate] says so, a text
@@ -77,7 +80,9 @@ type Writer interface {
 	// DeleteModule removes a module and reports whether there was one: ErrConflict where a subsystem's rows refer to it by
 	// a foreign key that does not let it go.
 	DeleteModule(ctx context.Context, id string, opts ...WriteOption) (bool, error)
-	// SetConfig stores value as JSON: ErrEncode if it has no JSON form, ErrInvalid if that is longer than WithMaxValue.
+	// SetConfig stores value as compact JSON: ErrInvalid if that is longer than WithMaxValue, ErrEncode if it has no JSON form, or
+	// one that readers take differently: with a string that is not UTF-8 or holds half of a surrogate pair, with an object that has
+	// the same name twice, or nested deeper than 10,000 levels. Numbers of a json.RawMessage stay as they are written.
 	SetConfig(ctx context.Context, key string, value any, opts ...WriteOption) (int64, error)
 	// DeleteConfig removes an entry and reports whether there was one.
 	DeleteConfig(ctx context.Context, key string, opts ...WriteOption) (bool, error)

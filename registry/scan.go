@@ -40,7 +40,7 @@ func (a *access) scanConfig(ctx context.Context, prefix string, visit func(Confi
 			}
 			entry := entries[i]
 			if row.Size > scanShortValue {
-				if entry, err = a.getConfigEntry(ctx, row.Key); errors.Is(err, ErrConfigNotFound) {
+				if entry, err = a.readEntry(ctx, row.Key); errors.Is(err, ErrConfigNotFound) {
 					continue // deleted meanwhile
 				} else if err != nil {
 					return err

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -15,7 +16,7 @@ import (
 //
 // The stored value is a whole: a field that its JSON lacks is zero, and not the default's.
 type Setting[T any] struct {
-	// Name is the config key.
+	// Name is the config key. If it cannot be written (see [MaxKey]) all methods but Delete give ErrInvalid.
 	Name string
 	// Default is the value where there is no entry. It is not validated. Readers get it as if it had been stored and read:
 	// a copy, so that none of them changes it for the others, without what JSON leaves out. (A stored null is an entry, and
@@ -40,6 +41,10 @@ func (s Setting[T]) Get(ctx context.Context, r Reader) (T, error) {
 			}
 		}
 	}
+	if err := checkKey(s.Name); err != nil { // a cache has no such entry
+		var zero T
+		return zero, failed("get setting", s.Name, err)
+	}
 	value, found, err := TryGet[T](ctx, r, s.Name)
 	if err != nil {
 		return value, err
@@ -50,14 +55,15 @@ func (s Setting[T]) Get(ctx context.Context, r Reader) (T, error) {
 	return value, err
 }
 
-// Set stores a value: ErrInvalid where it is not valid, as it will be read; ErrDecode where what JSON makes of it could not
-// be read back; the other errors are SetConfig's. For IfRevision, GetConfigEntry has the revision; Modify needs none.
+// Set stores a value, as the JSON that SetConfig would store of it: ErrInvalid where it is not valid, as it will be read;
+// ErrDecode where what JSON makes of it could not be read back; the other errors are SetConfig's. For IfRevision, GetConfigEntry
+// has the revision; Modify needs none.
 func (s Setting[T]) Set(ctx context.Context, w Writer, value T, opts ...WriteOption) (int64, error) {
-	stored, err := s.storable("set setting", value)
+	text, _, err := s.storable("set setting", value)
 	if err != nil {
 		return 0, err
 	}
-	return w.SetConfig(ctx, s.Name, stored, opts...)
+	return w.SetConfig(ctx, s.Name, text, opts...)
 }
 
 // Delete removes the entry, so that the default counts again, and reports whether there was one.
@@ -66,22 +72,24 @@ func (s Setting[T]) Delete(ctx context.Context, w Writer, opts ...WriteOption) (
 }
 
 // Modify changes the value in one transaction, in w's where w is a Tx: f gets what Get gives and returns what is to be
-// stored, which Modify returns too. No other write comes in between. f runs once; an error from it leaves the setting as
-// it was, and comes back as it is. f must not use the registry: it would wait for itself, until ErrBusy. The other errors
-// are Get's and Set's.
+// stored, as Set stores it. Modify returns what Get will give of that. No other write comes in between. f runs once; an error
+// from it leaves the setting as it was, and comes back as it is. f must not use the registry: it would wait for itself, until
+// ErrBusy. The other errors are Get's and Set's.
+//
+// Get gives the numbers in an any as float64, which rounds integers above 2^53: where f passes those on, they are stored so.
 func (s Setting[T]) Modify(ctx context.Context, w Writer, f func(current T) (T, error)) (T, error) {
 	if f == nil {
 		var zero T
 		return zero, failed("modify setting", s.Name, invalid("a nil callback"))
 	}
-	return Modify(ctx, w, s.Name, func(value T, exists bool) (T, error) {
+	return modify(ctx, w, s.Name, func(value T, exists bool) (any, T, error) {
 		current, err := s.effective("modify setting", value, exists)
 		if err != nil {
-			return current, err
+			return nil, current, err
 		}
 		next, err := f(current)
 		if err != nil {
-			return next, err
+			return nil, next, err
 		}
 		return s.storable("modify setting", next)
 	})
@@ -109,6 +117,9 @@ func (s Setting[T]) Watch(ctx context.Context, r *Registry) iter.Seq2[T, error] 
 }
 
 func (s Setting[T]) watch(ctx context.Context, r *Registry, yield func(T, error) bool) error {
+	if err := checkKey(s.Name); err != nil {
+		return err
+	}
 	shown := int64(-1) // the entry's revision that was, or would be, handed on last
 	for {
 		now, err := s.read(ctx, r)
@@ -221,32 +232,43 @@ func (s Setting[T]) notValid(op string, meaning, err error) error {
 	return &Error{Op: op, Key: s.Name, Err: fmt.Errorf("%w: it is not valid: %w", meaning, err)}
 }
 
-// storable is a value as it will be read, if it is valid then.
-func (s Setting[T]) storable(op string, value T) (T, error) {
-	stored, err := asStored(value)
+// storable returns the JSON to store of a value, as SetConfig takes it, and what reading that gives, if it is valid then.
+func (s Setting[T]) storable(op string, value T) (stored any, read T, err error) {
+	text, err := encode(value, maxMaxValue)
 	if err != nil {
-		return stored, failed(op, s.Name, err)
+		return nil, read, failed(op, s.Name, err)
 	}
-	if err := s.check(stored); err != nil {
-		return stored, s.notValid(op, ErrInvalid, err)
+	if isSameRead(value) {
+		read = value
+	} else if err := decode(text, &read); err != nil {
+		return nil, read, failed(op, s.Name, err)
 	}
-	return stored, nil
+	if err := s.check(read); err != nil {
+		return nil, read, s.notValid(op, ErrInvalid, err)
+	}
+	return encodedValue{text}, read, nil
 }
 
-// asStored is what reading a value gives, had it been stored: it shares no memory with it.
-func asStored[T any](value T) (T, error) {
-	switch t := reflect.TypeFor[T](); t.Kind() {
-	case reflect.Bool, reflect.String, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		v := reflect.ValueOf(&value).Elem()
-		if !marshalsItself(v) && (v.Kind() != reflect.String || utf8.ValidString(v.String())) {
-			return value, nil // it is the same, without the work
-		}
+// asStored returns what reading a value gives, had it been stored: it shares no memory with it.
+func asStored[T any](value T) (stored T, err error) {
+	if isSameRead(value) {
+		return value, nil
 	}
-	var stored T
-	json, err := encode(value, maxMaxValue)
+	text, err := encode(value, maxMaxValue)
 	if err == nil {
-		err = decode(json, &stored)
+		err = decode(text, &stored)
 	}
 	return stored, err
+}
+
+// isSameRead reports whether a value is certain to be the same after it was stored and read.
+func isSameRead[T any](value T) bool {
+	switch t := reflect.TypeFor[T](); t.Kind() {
+	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return !hasOwnJSON(t)
+	case reflect.String:
+		return !hasOwnJSON(t) && t != reflect.TypeFor[json.Number]() && utf8.ValidString(reflect.ValueOf(value).String())
+	}
+	return false
 }

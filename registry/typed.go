@@ -49,9 +49,23 @@ func TryGet[T any](ctx context.Context, r Reader, key string) (T, bool, error) {
 func Modify[T any](
 	ctx context.Context, w Writer, key string, f func(current T, exists bool) (T, error),
 ) (T, error) {
-	var next, zero T
 	if f == nil {
+		var zero T
 		return zero, failed("modify", key, invalid("a nil callback"))
+	}
+	return modify(ctx, w, key, func(current T, exists bool) (any, T, error) {
+		next, err := f(current, exists)
+		return next, next, err
+	})
+}
+
+// modify does what Modify does. f returns what SetConfig is to store, and what the caller gets.
+func modify[T any](
+	ctx context.Context, w Writer, key string, f func(current T, exists bool) (stored any, next T, err error),
+) (T, error) {
+	var next, zero T
+	if err := checkKey(key); err != nil { // before f, which may have effects
+		return zero, failed("modify", key, err)
 	}
 	var inner error
 	err := w.update(ctx, func(ctx context.Context, tx *Tx) error {
@@ -60,10 +74,11 @@ func Modify[T any](
 		if current, exists, inner = TryGet[T](ctx, tx, key); inner != nil {
 			return inner
 		}
-		if next, inner = f(current, exists); inner != nil {
+		var stored any
+		if stored, next, inner = f(current, exists); inner != nil {
 			return inner
 		}
-		_, inner = tx.SetConfig(ctx, key, next)
+		_, inner = tx.SetConfig(ctx, key, stored)
 		return inner
 	})
 	if inner != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/oxide-k/stateregistry/db"
 	"github.com/oxide-k/stateregistry/internal/envelope"
+	"github.com/oxide-k/stateregistry/internal/jsonvalue"
 	"github.com/oxide-k/stateregistry/internal/migrate"
 	"github.com/oxide-k/stateregistry/internal/sqlite"
 	"github.com/oxide-k/stateregistry/internal/sqltext"
@@ -133,7 +134,7 @@ func (v *verification) modules(ctx context.Context, q *Tx) error {
 	}
 	for _, row := range rows {
 		v.report.Modules++
-		if err := checkID(row.ID); err != nil {
+		if err := checkStoredID(row.ID); err != nil {
 			v.found(SubjectModule, row.ID, err.Error())
 		}
 		if _, err := newModuleRecord(row); err != nil {
@@ -170,7 +171,7 @@ func (v *verification) config(ctx context.Context, q *Tx) error {
 }
 
 func (v *verification) configRow(ctx context.Context, tx *Tx, row db.ListConfigPageRow) (err error) {
-	if err := checkKey(row.Key); err != nil {
+	if err := checkStoredKey(row.Key); err != nil {
 		v.found(SubjectConfig, row.Key, err.Error())
 	}
 	if !row.UpdatedAt.Valid() {
@@ -194,7 +195,7 @@ func (v *verification) configRow(ctx context.Context, tx *Tx, row db.ListConfigP
 		v.found(SubjectConfig, row.Key, err.Error())
 	case err != nil:
 		return err
-	case !isJSON(text):
+	case !jsonvalue.Valid(text):
 		v.found(SubjectConfig, row.Key, "the value is not JSON")
 	}
 	return nil

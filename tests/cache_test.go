@@ -173,7 +173,7 @@ func (s *cacheSuite) TestACallIsCheckedAsWithoutIt() {
 	s.Require().ErrorIs(s.reg.GetConfig(ended, "k", new(int)), context.Canceled)
 	s.Require().ErrorIs(s.reg.GetConfig(ctx, "k", 1), registry.ErrInvalid)
 	s.Require().ErrorIs(s.reg.GetConfig(ctx, "k", nil), registry.ErrInvalid)
-	s.Require().ErrorIs(s.reg.GetConfig(ctx, "", new(int)), registry.ErrInvalid)
+	s.Require().ErrorIs(s.reg.GetConfig(ctx, "\xff", new(int)), registry.ErrInvalid)
 	s.Require().NoError(s.reg.Close())
 	_, err = number.Get(ctx, s.reg)
 	s.Require().ErrorIs(err, registry.ErrClosed)

@@ -248,7 +248,6 @@ func (s *encryptSuite) TestBadArgumentsTouchNothing() {
 			s.Require().ErrorIs(convert(s.path, keyset.KEK{}), registry.ErrInvalid)
 			s.Require().ErrorIs(convert(s.path, keyset.RawKey(nil)), registry.ErrInvalid)
 			s.Require().ErrorIs(convert(s.path, kekOf(1), registry.WithReadOnly()), registry.ErrInvalid)
-			s.Require().ErrorIs(convert(s.path, kekOf(1), registry.WithOxideKey("")), registry.ErrInvalid)
 			s.Require().ErrorIs(convert(s.path, kekOf(1), registry.WithProgress(nil)), registry.ErrInvalid)
 			s.Require().ErrorIs(convert(s.path, kekOf(1), registry.WithKeyTemplate(7)), registry.ErrInvalid)
 		})

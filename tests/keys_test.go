@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -69,14 +70,52 @@ var keyCalls = map[string]func(ctx context.Context, w registry.Writer, key strin
 	},
 }
 
+// writeCalls are those of keyCalls that write a key or an id.
+var writeCalls = []string{"UpsertModule", "SetModuleState", "TransitionModule", "SetConfig", "Modify"}
+
+// impossibleKeys are those that no program can have written.
 var impossibleKeys = map[string]string{
+	"no UTF-8":    "a\xffb",
+	"half a rune": "ключ"[:3],
+	"surrogate":   "\xed\xa0\x80",
+}
+
+// oddKeys are those that only others write.
+var oddKeys = map[string]string{
+	"empty":            "",
 	"NUL":              "a\x00b",
 	"NUL alone":        "\x00",
-	"no UTF-8":         "a\xffb",
-	"half a rune":      "ключ"[:3],
-	"surrogate":        "\xed\xa0\x80",
 	"one too long":     strings.Repeat("k", registry.MaxKey+1),
 	"bytes, not runes": strings.Repeat("ж", registry.MaxKey/2+1),
+}
+
+func (s *keySuite) TestOddKeysAreInvalidWhereTheyWouldBeWritten() {
+	s.writers(func(reg *registry.Registry, run func(func(context.Context, registry.Writer) error) error) {
+		s.unchanged(reg, func() {
+			err := run(func(ctx context.Context, w registry.Writer) error {
+				for call, do := range keyCalls {
+					for name, key := range oddKeys {
+						switch err := do(ctx, w, key); {
+						case slices.Contains(writeCalls, call):
+							s.Require().ErrorIs(err, registry.ErrInvalid, "%s: %s", call, name)
+						case err != nil: // there is none
+							isMissing := errors.Is(err, registry.ErrConfigNotFound) || errors.Is(err, registry.ErrUnknownModule)
+							s.Require().True(isMissing, "%s: %s: %v", call, name, err)
+						}
+					}
+				}
+				for name, key := range oddKeys {
+					entries, err := w.ListConfig(ctx, key)
+					s.Require().NoError(err, name)
+					s.Require().Empty(entries)
+				}
+				return nil
+			})
+			s.Require().NoError(err)
+		})
+	})
+	_, err := registry.Modify(s.T().Context(), s.reg, "", func(int, bool) (int, error) { panic("it is called") })
+	s.Require().ErrorIs(err, registry.ErrInvalid)
 }
 
 func (s *keySuite) TestImpossibleKeysAreInvalidEverywhere() {
@@ -85,7 +124,6 @@ func (s *keySuite) TestImpossibleKeysAreInvalidEverywhere() {
 		s.unchanged(reg, func() {
 			err := run(func(ctx context.Context, w registry.Writer) error {
 				for call, do := range keyCalls {
-					s.Require().ErrorIs(do(ctx, w, ""), registry.ErrInvalid, call)
 					for name, key := range impossibleKeys {
 						s.Require().ErrorIs(do(ctx, w, key), registry.ErrInvalid, "%s: %s", call, name)
 					}

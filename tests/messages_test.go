@@ -51,9 +51,12 @@ func (s *messageSuite) TestWhatIsRefusedIsNotRepeatedAtLength() {
 	_, state := s.reg.SetModuleState(ctx, "kernel", registry.ModuleState(long))
 	_, subject := s.reg.UpsertModule(ctx, registry.ModuleMetadata{ID: "a", Name: "a", Version: "1", Kind: registry.ModuleKind(long)}, registry.StateRunning)
 	update := s.reg.Update(ctx, func(ctx context.Context, tx *registry.Tx) error {
-		_, err := tx.DeleteConfig(ctx, long)
+		_, err := tx.SetConfig(ctx, long, 1)
 		return err
 	})
+	_, missing := s.reg.GetModule(ctx, long)
+	s.Require().ErrorIs(missing, registry.ErrUnknownModule)
+	s.Require().Less(len(missing.Error()), 5<<10)
 	for _, err := range []error{key, id, state, subject, update} {
 		s.Require().ErrorIs(err, registry.ErrInvalid)
 		s.Require().Less(len(err.Error()), 5<<10)

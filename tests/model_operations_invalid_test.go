@@ -26,6 +26,8 @@ var modelInvalids = []modelInvalid{
 	invalidValue("text that is no UTF-8", registry.ErrEncode, "a\xffb"),
 	invalidValue("key that is no UTF-8", registry.ErrEncode, map[string]int{"a\xff": 1}),
 	invalidValue("JSON that is none", registry.ErrEncode, json.RawMessage("{")),
+	invalidValue("a name twice", registry.ErrEncode, json.RawMessage(`{"a":1,"a":2}`)),
+	invalidValue("half a surrogate pair", registry.ErrEncode, json.RawMessage(`["\ud800"]`)),
 	invalidValue("value one byte too long", registry.ErrInvalid, strings.Repeat("x", modelMaxValue-1)),
 	invalidCondition("negative revision", registry.IfRevision(-1)),
 	invalidCondition("lowest revision", registry.IfRevision(math.MinInt64)),
@@ -118,7 +120,11 @@ func (x *modelCalls) invalid() row {
 	key := x.key()
 	if x.chance(3) {
 		call := pickOne(x.random, slices.Sorted(maps.Keys(keyCalls)))
-		impossible := pickOne(x.random, append(slices.Sorted(maps.Values(impossibleKeys)), ""))
+		keys := slices.Sorted(maps.Values(impossibleKeys))
+		if slices.Contains(writeCalls, call) {
+			keys = append(keys, slices.Sorted(maps.Values(oddKeys))...)
+		}
+		impossible := pickOne(x.random, keys)
 		x.say("%s of the key %.40q", call, impossible)
 		x.isTyped(keyCalls[call](x.ctx, x.to, impossible), registry.ErrInvalid)
 	} else {

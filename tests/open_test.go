@@ -89,7 +89,6 @@ func (s *openSuite) TestBadOptions() {
 		"largest value too big": {registry.WithMaxValue(512<<20 + 1)},
 		"unknown template":      {registry.WithKeyTemplate(keyset.Template(3))},
 		"negative template":     {registry.WithKeyTemplate(keyset.Template(-1))},
-		"empty oxide-k key":     {registry.WithOxideKey("")},
 		"nil progress":          {registry.WithProgress(nil)},
 		"good and bad":          {registry.WithMustExist(), registry.WithMaxValue(0)},
 	} {

@@ -157,7 +157,7 @@ func (s *scanSuite) TestInATransactionItIsOneSnapshot() {
 
 func (s *scanSuite) TestItEndsWithItsFirstError() {
 	s.fill()
-	_, err := scanned(s.reg.ScanConfig(s.T().Context(), "\x00"))
+	_, err := scanned(s.reg.ScanConfig(s.T().Context(), "\xff"))
 	s.Require().ErrorIs(err, registry.ErrInvalid)
 
 	ctx, cancel := context.WithCancel(s.T().Context())

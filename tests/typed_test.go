@@ -59,7 +59,7 @@ func (s *typedSuite) TestTryGetTellsMissingFromUnreadable() {
 			_, found, err = registry.TryGet[int](ctx, w, "k")
 			s.Require().ErrorIs(err, registry.ErrDecode)
 			s.Require().False(found)
-			_, found, err = registry.TryGet[int](ctx, w, "")
+			_, found, err = registry.TryGet[int](ctx, w, "\xff")
 			s.Require().ErrorIs(err, registry.ErrInvalid)
 			s.Require().False(found)
 			return nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -132,7 +133,7 @@ func TestPrintingAKeyShowsNoKey(t *testing.T) {
 	key := sha256.Sum256([]byte(keyString))
 	secrets := []string{
 		keyString, string(key[:4]), hex.EncodeToString(key[:4]), strings.ToUpper(hex.EncodeToString(key[:4])),
-		strings.Trim(fmt.Sprint(key[:4]), "[]"), fmt.Sprintf("%#x, %#x, %#x", key[0], key[1], key[2]),
+		strings.Trim(fmt.Sprint(key[:4]), "[]"), fmt.Sprintf("%#x, %#x, %#x", key[0], key[1], key[2]), fmt.Sprintf("% x", key[:4]),
 	}
 	for name, v := range map[string]any{
 		"pointer": k, "value": *k, "field": struct{ K *Key }{k}, "value field": struct{ k Key }{*k}, "slice": []*Key{k},
@@ -144,8 +145,20 @@ func TestPrintingAKeyShowsNoKey(t *testing.T) {
 				require.NotContains(t, text, secret, "%s of a %s", verb, name)
 			}
 		}
+		// A failed assertion prints what it finds behind pointers and in fields that are not exported.
+		var message failure
+		assert.Equal(&message, nil, v)
+		require.NotEmpty(t, message)
+		for _, secret := range secrets {
+			require.NotContains(t, string(message), secret, name)
+		}
 	}
 }
+
+// failure is the message of an assertion that failed.
+type failure string
+
+func (f *failure) Errorf(format string, args ...any) { *f += failure(fmt.Sprintf(format, args...)) }
 
 // FuzzOpen: nothing opens but the value that was encrypted, and no text is too odd to be looked at.
 func FuzzOpen(f *testing.F) {
