@@ -144,7 +144,7 @@ func (c *Content) config(tx *sql.Tx) error {
 }
 
 func (c *Content) entry(e *Entry, value string, isText bool, at string) (err error) {
-	if !isText || !isName(e.Key) {
+	if !isText || !utf8.ValidString(e.Key) {
 		return ErrRow
 	}
 	if e.UpdatedAt, err = parseTime(at); err != nil {
@@ -195,7 +195,7 @@ var (
 )
 
 func (m *Module) check(idType, at string) (err error) {
-	if idType != "text" || !isName(m.ID) || !kind.MatchString(m.Kind) || !state.MatchString(m.State) {
+	if idType != "text" || !utf8.ValidString(m.ID) || !kind.MatchString(m.Kind) || !state.MatchString(m.State) {
 		return ErrRow
 	}
 	m.Kind, m.State = strings.Trim(m.Kind, `"`), strings.Trim(m.State, `"`)
@@ -203,7 +203,7 @@ func (m *Module) check(idType, at string) (err error) {
 	return err
 }
 
-// isName reports whether text can be a key, a module's id or an AEAD's name.
+// isName reports whether text can be an AEAD's name.
 func isName(text string) bool {
 	return text != "" && len(text) <= 1024 && utf8.ValidString(text) && !strings.Contains(text, "\x00")
 }
