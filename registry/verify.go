@@ -205,7 +205,7 @@ func (v *verification) configRow(ctx context.Context, tx *Tx, row db.ListConfigP
 func (v *verification) keyset(ctx context.Context, tx *Tx) error {
 	row, err := tx.keysetRow(ctx)
 	if errors.Is(err, sql.ErrNoRows) && tx.ring() == locked { // it was decrypted since it was opened
-		tx.use(nil)
+		tx.keys.Store(nil)
 		return nil
 	}
 	ring := tx.ring()
@@ -215,7 +215,7 @@ func (v *verification) keyset(ctx context.Context, tx *Tx) error {
 	case errors.Is(err, ErrWrongKey) && row.Generation > ring.generation && malformed == nil:
 		return err // another process rewrapped it, as it seems: no damage
 	case errors.Is(err, ErrEncrypted): // and opened without a key
-		tx.use(locked)
+		tx.keys.Store(locked)
 		return nil
 	case errors.Is(err, ErrWrongKey):
 		v.found("database", "", "keyset: "+err.Error())
