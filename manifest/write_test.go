@@ -9,7 +9,7 @@ import (
 	"github.com/oxide-k/stateregistry/registry"
 )
 
-// full is a manifest with every field, in no form that a writer would get right by chance.
+// full returns a manifest with every field, in no form that a writer would get right by chance.
 func full() manifest.Manifest {
 	return manifest.Manifest{
 		ID: "pet<store>", Name: "Pet & Store ü 😀 \u2028", Version: "1.0.0", Kind: registry.KindNative, Description: new(""),

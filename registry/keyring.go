@@ -186,7 +186,7 @@ func (k *keyring) follows(row db.GetKeysetRow) error {
 	return nil
 }
 
-// binding is the associated data of the wrapped keyset.
+// binding returns the associated data of the wrapped keyset.
 func (k *keyring) binding() []byte {
 	primary, _ := envelope.KeyID(k.marker) // a marker of ours has one
 	return envelope.Keyset(k.registryID, k.generation, primary, string(k.wrapper.Kind()), k.wrapper.Params())

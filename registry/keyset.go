@@ -59,7 +59,7 @@ func (r *Registry) enterRekeying(ctx context.Context) (leave func(), err error) 
 	}, nil
 }
 
-// newest is the keyset that the database has now, opened with the registry's own key-encryption key.
+// newest opens the keyset that the database has now, with the registry's own key-encryption key.
 func (r *Registry) newest(ctx context.Context) (*keyring, error) {
 	row, err := r.keysetRow(ctx)
 	switch {

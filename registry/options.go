@@ -277,7 +277,7 @@ func WithKeyTemplate(t keyset.Template) Option {
 	}
 }
 
-// WithOxideKey is the string that an oxide-k kernel encrypted its values under, which may be empty. If a file has values under
+// WithOxideKey gives the string that an oxide-k kernel encrypted its values under, which may be empty. If a file has values under
 // several strings give it several times: Encrypt tries each. Only Encrypt uses it, all others leave it alone.
 func WithOxideKey(key string) Option {
 	return func(o *options) error {
@@ -292,10 +292,10 @@ func WithOxideKey(key string) Option {
 	}
 }
 
-// WithProgress is told how far Encrypt, Decrypt, RotateKeyset and Rekey are, in config entries: after each page of them, a few
-// thousand or a few MiB, the last time with done equal to total. If there are no entries it is told nothing. It is called
+// WithProgress tells f how far Encrypt, Decrypt, RotateKeyset and Rekey are, in config entries: after each page of them, a few
+// thousand or a few MiB, the last time with done equal to total. If there are no entries it tells nothing. f is called
 // by the goroutine that does the work, one call at a time; all but RotateKeyset call it inside their transaction.
-// It must not close the registry, nor rotate, rewrap or rekey it: these would wait for it.
+// f must not close the registry, nor rotate, rewrap or rekey it: these would wait for it.
 func WithProgress(f func(done, total int64)) Option {
 	return func(o *options) error {
 		if f == nil {

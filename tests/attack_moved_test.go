@@ -188,7 +188,7 @@ func (s *attackSuite) unwrapped(path string, kek keyset.KEK) (db.GetKeysetRow, *
 	return row, s.opened(row, kek)
 }
 
-// opened is the keyset in a row.
+// opened opens the keyset in a row.
 func (s *attackSuite) opened(row db.GetKeysetRow, kek keyset.KEK) *keyset.Handle {
 	s.T().Helper()
 	w, err := kek.PrepareStored(keyset.Kind(row.KEK), row.KEKParams)

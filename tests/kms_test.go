@@ -127,7 +127,7 @@ func (s *kmsSuite) joins(what string, f func(ctx context.Context) error) {
 	s.Require().ErrorIs(f(ctx), context.DeadlineExceeded, what)
 }
 
-// rotatedElsewhere has another registry rotate, so that s.reg lacks a key.
+// rotatedElsewhere lets another registry rotate, so that s.reg lacks a key.
 func (s *kmsSuite) rotatedElsewhere() {
 	other := s.open()
 	s.rotate(other)

@@ -11,7 +11,7 @@ import (
 	"github.com/oxide-k/stateregistry/registry"
 )
 
-// sealedByOxide is a JSON text as an oxide-k kernel with an encryption string stores it.
+// sealedByOxide returns a JSON text as an oxide-k kernel with an encryption string stores it.
 func (s *oxideFixture) sealedByOxide(encryption, json string) string {
 	key := sha256.Sum256([]byte(encryption))
 	block, err := aes.NewCipher(key[:])

@@ -31,7 +31,7 @@ func written(name string) bool {
 	return name != "" && len(name) <= registry.MaxKey && !strings.Contains(name, "\x00")
 }
 
-// oddValue is the value of such an entry; some are longer than what lists read at once.
+// oddValue returns the value of such an entry; some are longer than what lists read at once.
 func oddValue(i int) string { return strings.Repeat("v", i%3*9000) + fmt.Sprint(i) }
 
 func (s *oxideRowsSuite) SetupTest() {
@@ -89,7 +89,7 @@ func (s *oxideRowsSuite) readsAll(reg *registry.Registry) {
 	s.Require().EqualValues(len(oxideNames)+len(s.expected.Config), report.Config)
 }
 
-// listedKeys are what a list and a scan both give.
+// listedKeys returns what a list and a scan both give.
 func (s *oxideRowsSuite) listedKeys(r registry.Reader, prefix string) []string {
 	entries, err := r.ListConfig(s.T().Context(), prefix)
 	s.Require().NoError(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/oxide-k/stateregistry/registry"
 )
 
-// BenchmarkRekey is a Rekey of 100,000 entries, beside one goroutine that writes and one that reads all the time. It reports the
+// BenchmarkRekey measures a Rekey of 100,000 entries, beside one goroutine that writes and one that reads all the time. It reports the
 // longest that each of them waited.
 func BenchmarkRekey(b *testing.B) {
 	reg, err := openKEK1(b.Context(), b.TempDir()+"/registry.db")

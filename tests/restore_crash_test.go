@@ -118,10 +118,6 @@ func (s *brokenRestoreSuite) TestARestoreThatIsKilledIsTheOldOneTheNewOneOrARefu
 			report, err := registry.Restore(s.T().Context(), from, path, opts...)
 			s.Require().NoError(err, what)
 			s.requireRestored(path, want, what)
-			kept := []string{"x.db"}
-			if report.Kept != "" {
-				kept = append(kept, filepath.Base(report.Kept))
-			}
 			if c.healthy {
 				s.Require().NotEmpty(report.Kept, what)
 				if !isNew {
@@ -182,7 +178,7 @@ func failingAt(n int, f func(name string) error) func(string) error {
 	}
 }
 
-// contents is what a database and its journals hold, by suffix. FILE-shm is an index, which SQLite makes anew.
+// contents reads what a database and its journals hold, by suffix. FILE-shm is an index, which SQLite makes anew.
 func contents(t testing.TB, path string) map[string]string {
 	t.Helper()
 	found := map[string]string{}

@@ -122,7 +122,7 @@ func (s *usedRestoreSuite) TestByAnotherProcess() {
 	s.Require().NoError(s.open().Close())
 }
 
-// roleHold has a registry open until it is killed.
+// roleHold keeps a registry open until it is killed.
 func roleHold(args []string) error {
 	var opts []registry.Option
 	if args[1] == "read" {

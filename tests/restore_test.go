@@ -130,7 +130,7 @@ func (s *restoreSuite) TestABackupTakesThePlaceOfTheFileWhichIsKept() {
 	s.Require().Equal(report.Revision+1, s.set("after", 4))
 }
 
-// text is what a statement returns.
+// text returns what a statement returns.
 func (s *backedUpSuite) text(query string) (text string) {
 	err := s.reg.View(s.T().Context(), func(ctx context.Context, tx *registry.Tx) error {
 		return tx.QueryRowContext(ctx, query).Scan(&text)

@@ -36,7 +36,7 @@ func (s *revocationSuite) rekey(reg *registry.Registry, kek keyset.KEK, opts ...
 	return report
 }
 
-// row is the keyset as the file has it.
+// row reads the keyset as the file has it.
 func (s *revocationSuite) row() db.GetKeysetRow {
 	raw := sqliteOpen(s.T(), s.path)
 	defer raw.Close()
@@ -227,7 +227,7 @@ func (s *revocationSuite) TestFormerRowsOfTheKeysetDoNotStayInTheWAL() {
 	}
 }
 
-// files is what FILE and FILE-wal hold. Another process reads: closing a second descriptor would drop this one's locks.
+// files reads what FILE and FILE-wal hold. Another process reads: closing a second descriptor would drop this one's locks.
 func (s *revocationSuite) files() []byte {
 	files := []string{s.path}
 	if _, err := os.Lstat(s.path + "-wal"); err == nil {
@@ -238,7 +238,7 @@ func (s *revocationSuite) files() []byte {
 	return data
 }
 
-// putBack is the statement that puts a row of the keyset back.
+// putBack returns the statement that puts a row of the keyset back.
 func putBack(row db.GetKeysetRow) string {
 	return fmt.Sprintf("UPDATE keyset SET generation = %d, marker = '%s', kek = '%s', kek_params = '%s', wrapped = x'%x'",
 		row.Generation, row.Marker, row.KEK, row.KEKParams, row.Wrapped)

@@ -12,7 +12,7 @@ import (
 	"github.com/oxide-k/stateregistry/registry"
 )
 
-// settingValues are values of which encoding what was decoded gives another text, and some of which it does not.
+// settingValues returns values of which encoding what was decoded gives another text, and some of which it does not.
 func settingValues() map[string]any {
 	type part struct {
 		Name  string

@@ -249,7 +249,7 @@ func (s *limitSuite) TestWhatWasForgedBeforeARekeyStays() {
 	})
 }
 
-// forged is a value of the entry a that whoever has the keyset makes.
+// forged returns a value of the entry a that whoever has the keyset makes.
 func (s *limitSuite) forged(handle *keyset.Handle, id string) string {
 	value, err := handle.Encrypt([]byte(`"forged"`), envelope.AppendValue(nil, id, "config", "a", handle.Primary()))
 	s.Require().NoError(err)

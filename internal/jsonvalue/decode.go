@@ -41,7 +41,7 @@ func Decode(text []byte, dst any) error {
 
 var errNoJSON = errors.New("it is not JSON")
 
-// kind is the first word of what encoding/json says it met: the literal may follow ("number 123"). An unmarshal method may have put
+// kind returns the first word of what encoding/json says it met: the literal may follow ("number 123"). An unmarshal method may have put
 // anything there, its input too: what is no kind is not repeated.
 func kind(met string) string {
 	switch kind, _, _ := strings.Cut(met, " "); kind {

@@ -11,7 +11,7 @@ import (
 	"github.com/oxide-k/stateregistry/internal/dbfile"
 )
 
-// ForRestore is the same file for who is about to put another one in its place: a restore's marker does not stop it.
+// ForRestore returns the same file for who is about to put another one in its place: a restore's marker does not stop it.
 func (l Location) ForRestore() Location {
 	l.restoring = true
 	return l
@@ -88,7 +88,7 @@ func (e *Exclusion) take() error {
 	return nil
 }
 
-// Conn is the connection that holds the lock, for statements that read.
+// Conn returns the connection that holds the lock, for statements that read.
 func (e *Exclusion) Conn() *sql.Conn { return e.conn }
 
 // Fold moves all commits from FILE-wal into FILE, and leaves FILE-wal empty.
