@@ -142,7 +142,7 @@ func (r *rotation) begin(ctx context.Context, ring *keyring) (*keyring, error) {
 		if err != nil {
 			return nil, err
 		}
-		next, err := r.store(ctx, ring, handle, ring.wrapper, r.keys.kek, nil)
+		next, err := r.store(ctx, ring, handle, ring.wrapper, ring.kek, nil)
 		if err != nil || next != nil {
 			return next, err
 		}
@@ -209,7 +209,7 @@ func (r *rotation) retire(ctx context.Context, ring *keyring) (_ *keyring, done 
 		if err != nil {
 			return nil, false, err
 		}
-		next, err = r.store(ctx, ring, handle, ring.wrapper, r.keys.kek, func(q *sql.Conn) (bool, error) {
+		next, err = r.store(ctx, ring, handle, ring.wrapper, ring.kek, func(q *sql.Conn) (bool, error) {
 			return noStaleSince(q, revision, ring.marker, markers)
 		})
 		if err != nil {
