@@ -87,8 +87,9 @@ func RawKey(key []byte) KEK { return newKEK(&rawSource{key: bytes.Clone(key)}) }
 // The registry calls a when it is opened, rotated, rewrapped or rekeyed, and when another process did one of these; a must be safe
 // for concurrent use. If a has the methods of [ContextCipher] too, these are called, with a context that has the values of the first
 // call of the registry's that needs the answer, and ends when no call waits for it any more. If it has not, a call of the registry's
-// returns when its context ends all the same, and leaves a's call behind. Later ones wait for the same answer, for ten seconds, before
-// they ask again; Registry.Close waits for it. (What a failed opening left behind nobody waits for.)
+// returns when its context ends all the same, and leaves a's call behind. Calls that need the same keyset opened wait for the same
+// answer, for ten seconds before one of them asks again; each that wraps a keyset asks for itself. Registry.Close waits for what was
+// left behind, for WithLockTimeout at most. (What a failed opening left behind nobody waits for.)
 //
 // Whatever error Decrypt returns makes the KEK a wrong one (ErrWrongKEK, registry.ErrWrongKey), also if a service is only down:
 // that error is wrapped, look for it with errors.Is.

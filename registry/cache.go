@@ -73,6 +73,13 @@ func (c *readCache) committed() {
 	}
 }
 
+// purge forgets what was read under keys that count no more.
+func (c *readCache) purge() {
+	if c != nil {
+		c.entries.Purge()
+	}
+}
+
 // learn says that somebody was told of a revision: what the cache gives from now on is no older.
 func (c *readCache) learn(revision int64) {
 	if c != nil && revision > c.revision.Load() {

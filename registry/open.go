@@ -94,7 +94,7 @@ func open(ctx context.Context, path string, o options, kek keyset.KEK, plan plan
 	r.access = access{r}
 	r.calls.empty = make(chan struct{}, 1)
 	r.errands = newErrands()
-	r.keys.kek, r.keys.keyed, r.keys.errands = kek, kek.Kind() != "", r.errands
+	r.keys.kek, r.keys.keyed, r.keys.errands, r.keys.patience = kek, kek.Kind() != "", r.errands, kekPatience
 	r.rekeying = make(chan struct{}, 1)
 	r.wal = sqlite.NewWALLimit(location, r.wait, r.walGrown)
 	r.feed = feed.New(r.followLog, watchInterval)

@@ -175,6 +175,12 @@ func (r *rekeying) newHandle(ring *keyring) (*keyset.Handle, error) {
 // another keyset than ring's.
 func (r *rekeying) replace(ctx context.Context, ring, next *keyring) (done bool, err error) {
 	r.keys.store(storing{ring: next, former: ring})
+	settled := false
+	defer func() { // a callback of the caller's may panic
+		if !settled {
+			r.keys.settle(false)
+		}
+	}()
 	r.report = RekeyReport{Generation: next.generation, Primary: next.handle.Primary()}
 	err = r.queue.Exclusive(ctx, func(tx *sqlite.Tx) (err error) {
 		if done, err = replaceKeyset(tx.Conn(), ring, next); err != nil || !done {
@@ -185,11 +191,15 @@ func (r *rekeying) replace(ctx context.Context, ring, next *keyring) (done bool,
 		}
 		return tx.Commit(ctx)
 	})
+	settled = true
 	if errors.Is(err, sqlite.ErrCommitUnknown) {
 		return false, err // and pending: it may have been stored
 	}
 	done = done && err == nil
 	r.keys.settle(done)
+	if done {
+		r.reads.purge()
+	}
 	return done, err
 }
 

@@ -63,6 +63,9 @@ func (a *access) load(ctx context.Context, row db.GetKeysetRow) (*keyring, error
 // follow opens a keyset and uses it, unless one that is in use, or came into use while it was opened, is newer.
 func (a *access) follow(ctx context.Context, row db.GetKeysetRow) (*keyring, error) {
 	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		have := a.ring()
 		if err := have.follows(row); err != nil {
 			return nil, err

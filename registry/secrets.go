@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,9 +14,10 @@ import (
 
 // secrets is what a Registry needs to open keysets, and the newest that it opened.
 type secrets struct {
-	keyed   bool // there is a KEK
-	current atomic.Pointer[keyring]
-	errands *errands
+	keyed    bool // there is a KEK
+	current  atomic.Pointer[keyring]
+	errands  *errands
+	patience time.Duration // how long an opening is waited for before the KEK is asked once more
 
 	mu       sync.Mutex // never held while a KEK is asked
 	kek      keyset.KEK
@@ -65,14 +67,18 @@ func (s *secrets) load(ctx context.Context, row db.GetKeysetRow) (*keyring, erro
 		if k != nil {
 			return k, nil
 		}
-		err := s.await(ctx, o)
+		ended, err := s.await(ctx, o)
 		switch {
 		case err != nil:
 			return nil, err
+		case !ended: // its answer is lost, it seems: ask again
+			continue
 		case o.panicked != nil:
 			panic(o.panicked)
 		case o.err != nil && ctx.Err() != nil:
 			return nil, ctx.Err()
+		case s.isRevoked(o.kek): // meanwhile: whatever it opened counts no more
+			continue
 		case o.err != nil && o.cut: // the others gave it up before this caller joined
 			continue
 		}
@@ -80,9 +86,24 @@ func (s *secrets) load(ctx context.Context, row db.GetKeysetRow) (*keyring, erro
 	}
 }
 
-// patience is how long an opening that everybody gave up is waited for by those who come later. A KEK that cannot be interrupted is not
-// asked for the same again and again, and one whose answer was lost is asked once more.
-const patience = 10 * time.Second
+// isRevoked reports whether a KEK is no longer what opens the registry's keysets.
+func (s *secrets) isRevoked(kek keyset.KEK) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kek != kek
+}
+
+// kekPatience is a registry's patience with a KEK: an answer that takes longer may be lost. One that cannot be interrupted is not
+// asked for the same more often than that.
+const kekPatience = 10 * time.Second
+
+// left returns how much of the patience with an opening is left. A derivation always ends.
+func (s *secrets) left(o *opens) time.Duration {
+	if o.kek.Kind() == keyset.KindPassphrase {
+		return s.patience
+	}
+	return s.patience - time.Since(o.began)
+}
 
 // join returns the keyring, if it is there, or the opening of row that is running, or begins one.
 func (s *secrets) join(ctx context.Context, row db.GetKeysetRow) (*opens, *keyring) {
@@ -96,7 +117,7 @@ func (s *secrets) join(ctx context.Context, row db.GetKeysetRow) (*opens, *keyri
 		return nil, p.ring
 	}
 	for _, o := range s.openings {
-		if o.kek == s.kek && sameKeyset(o.row, row) && (o.waiters > 0 || time.Since(o.began) < patience) {
+		if o.kek == s.kek && sameKeyset(o.row, row) && s.left(o) > 0 {
 			o.waiters++
 			return o, nil
 		}
@@ -129,8 +150,8 @@ func (s *secrets) run(o *opens) {
 	o.cut = o.ctx.Err() != nil
 }
 
-// await waits for an opening. An error says why it waits no longer.
-func (s *secrets) await(ctx context.Context, o *opens) error {
+// await waits for an opening, as long as there is patience with it. An error says why it does not wait.
+func (s *secrets) await(ctx context.Context, o *opens) (ended bool, err error) {
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -138,13 +159,17 @@ func (s *secrets) await(ctx context.Context, o *opens) error {
 			o.cancel()
 		}
 	}()
+	lost := time.NewTimer(s.left(o))
+	defer lost.Stop()
 	select {
 	case <-o.done:
-		return nil
+		return true, nil
+	case <-lost.C:
+		return false, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	case <-s.errands.up:
-		return errGivenUp
+		return false, errGivenUp
 	}
 }
 
@@ -166,7 +191,7 @@ func (s *secrets) prepared(o *opens) (*keyset.Wrapper, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.kek != o.kek || o.ctx.Err() != nil && err != nil: // another has taken its place; nothing is known of it
+	case s.kek != o.kek || o.ctx.Err() != nil && errors.Is(err, o.ctx.Err()): // it was revoked, or not made ready
 	case err == nil:
 		s.derived = w
 	case string(o.kek.Kind()) == o.row.KEK:
@@ -253,10 +278,15 @@ func (s *secrets) adopt() {
 		return
 	}
 	s.pending = nil
+	moved := s.kek != p.ring.kek
 	s.kek, s.derived, s.refused = p.ring.kek, p.ring.wrapper, derivation{}
 	if p.former != nil {
 		s.replaced = append(s.replaced, p.former) // current may be another by now: others read it before this process was told
 		s.replaced = s.replaced[max(0, len(s.replaced)-maxReplaced):]
+	}
+	if moved { // what another KEK opened meanwhile counts no more, whatever its generation
+		s.current.Store(p.ring)
+		return
 	}
 	s.replace(p.ring)
 }

@@ -280,14 +280,24 @@ func (s *kmsSuite) TestAnAnswerAfterARekeyIsNotTaken() {
 
 	s.kms.hang()
 	attacker.forge(s.path, putBack(forged), plant)
-	late := make(chan error, 1)
+	late := make(chan error, 2)
 	go func() { late <- s.reg.GetConfig(s.ctx, numberKey(0), new(int)) }()
 	<-s.kms.asked
+	go func() {
+		for n, err := range (registry.Setting[int]{Name: numberKey(0)}).Watch(s.ctx, s.reg) {
+			if err == nil && n == 666 {
+				s.T().Error("a watch took it")
+			}
+			late <- err
+			return
+		}
+	}()
 	attacker.forge(s.path, putBack(row), "UPDATE config SET value = '"+before+"' WHERE key = '"+numberKey(0)+"'")
 	_, err = s.reg.Rekey(s.ctx, kekOf(2))
 	s.Require().NoError(err)
 	s.kms.answer()
 	<-late // whatever it is, it is over
+	<-late
 	s.holds(s.reg, 3)
 	info := s.info(s.reg)
 	s.Require().Equal(row.Generation+1, info.Generation)

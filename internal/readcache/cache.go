@@ -143,6 +143,15 @@ func (c *Cache) Attach(key string, old, with *Entry) {
 	}
 }
 
+// Purge forgets everything, and what is being filled is not kept.
+func (c *Cache) Purge() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.era++
+	c.doubts++
+	c.entries.Purge()
+}
+
 // Close forgets everything, for good.
 func (c *Cache) Close() {
 	c.mu.Lock()
