@@ -28,7 +28,7 @@ func Examine(path string) (*File, error) {
 			return nil, err
 		}
 	}
-	sizes, err := checkBeside(path, file)
+	sizes, err := checkBeside(path, file, checkOwner)
 	if err != nil {
 		return nil, err
 	}
@@ -65,12 +65,13 @@ func checkNames(path string, file *File) error {
 	return nil
 }
 
-// checkBeside returns the sizes of the files beside a database, and ErrUnfit if one of them cannot be its own.
-func checkBeside(path string, file *File) (sizes map[string]int64, err error) {
+// checkBeside returns the sizes of the files beside a database, and ErrUnfit if one of them cannot be its own. owner checks whose
+// they are.
+func checkBeside(path string, file *File, owner func(string, os.FileInfo, *File) error) (sizes map[string]int64, err error) {
 	sizes = map[string]int64{}
 	err = eachJournal(path, func(suffix, name string, info os.FileInfo) error {
 		sizes[suffix] = info.Size()
-		return checkOwner(name, info, file)
+		return owner(name, info, file)
 	})
 	return sizes, err
 }

@@ -20,7 +20,7 @@ func Find(path string) (file *File, filled []string, err error) {
 			return nil, nil, err
 		}
 	}
-	sizes, err := checkBeside(path, file)
+	sizes, err := checkBeside(path, file, checkOwnerBeside)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -57,7 +57,7 @@ var ErrHalfway = errors.New("it is not certain which file is there")
 //
 // at is called before each step, and may stop it. On an error all is as it was, unless ErrHalfway holds.
 func Exchange(path, kept string, old *File, work *Workspace, made os.FileInfo, at func(step string) error) (err error) {
-	e := exchange{dir: work.parent, path: path, kept: filepath.Base(kept)}
+	e := exchange{dir: work.parent, path: path, kept: filepath.Base(kept), old: old, made: made}
 	defer func() {
 		if err == nil {
 			return
@@ -77,6 +77,10 @@ func Exchange(path, kept string, old *File, work *Workspace, made os.FileInfo, a
 			return err
 		}
 		if err := old.At(filepath.Join(filepath.Dir(path), e.kept)); err != nil {
+			return err
+		}
+		// Before its journals follow: a power loss must not leave them without it.
+		if err := SyncDir(filepath.Dir(path)); err != nil {
 			return err
 		}
 	}
@@ -101,7 +105,7 @@ func Exchange(path, kept string, old *File, work *Workspace, made os.FileInfo, a
 		err = SyncDir(filepath.Dir(path))
 	}
 	if err != nil { // the new file is there by now, and what a power loss makes of it is not known
-		e.moved = nil
+		e.done = true
 		err = fmt.Errorf("%w: %w", ErrHalfway, err)
 	}
 	return err
@@ -111,11 +115,16 @@ type exchange struct {
 	dir   *os.Root
 	path  string
 	kept  string
+	old   *File
+	made  os.FileInfo
+	began bool     // something may have been moved
 	moved []string // the suffixes of what has the kept name
+	done  bool     // there is nothing to undo any more
 }
 
 func (e *exchange) move(suffix string) error {
 	from, to := filepath.Base(e.path)+suffix, e.kept+suffix
+	e.began = true
 	if err := renameNew(e.dir, from, e.dir, to); err != nil {
 		return &os.LinkError{Op: "rename", Old: e.path + suffix, New: to, Err: err}
 	}
@@ -140,13 +149,38 @@ func (e *exchange) clear(suffix string) error {
 	return e.move(suffix)
 }
 
-// undo gives everything its name back, the file last: without it nobody takes its journals for those of another.
-func (e *exchange) undo() (err error) {
-	for i := len(e.moved) - 1; i >= 0 && err == nil; i-- {
-		err = renameNew(e.dir, e.kept+e.moved[i], e.dir, filepath.Base(e.path)+e.moved[i])
+// undo gives everything its name back, the file last: without it nobody takes its journals for those of another. It returns an error
+// if the path does not lead to what it led to before.
+func (e *exchange) undo() error {
+	if e.done {
+		return nil
 	}
-	if err == nil && len(e.moved) > 0 {
-		err = SyncDir(filepath.Dir(e.path))
+	now, err := os.Lstat(e.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return err
+	if err == nil && os.SameFile(now, e.made) {
+		return fmt.Errorf("the new file is at %s already", e.path)
+	}
+	if !e.began {
+		return nil
+	}
+	if err == nil && len(e.moved) > 0 { // the journals would be played into it
+		return fmt.Errorf("%w: somebody put a file there: %s", ErrReplaced, e.path)
+	}
+	for i := len(e.moved) - 1; i >= 0; i-- {
+		if err := renameNew(e.dir, e.kept+e.moved[i], e.dir, filepath.Base(e.path)+e.moved[i]); err != nil {
+			return err
+		}
+	}
+	if err := SyncDir(filepath.Dir(e.path)); err != nil {
+		return err
+	}
+	if e.old != nil {
+		return e.old.At(e.path)
+	}
+	if _, err := os.Lstat(e.path); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fmt.Errorf("%w: %s", ErrReplaced, e.path))
+	}
+	return nil
 }

@@ -119,3 +119,59 @@ func TestAFileThatTookTheOldOnesPlaceIsNotMoved(t *testing.T) {
 	require.NoError(t, work.Remove())
 	require.Equal(t, map[string]string{"x.db": "another", "x.db.moved": "old"}, texts(t, filepath.Dir(path)))
 }
+
+// A rename may have happened that returned an error, or been undone by somebody: then it is not certain which file is there.
+func TestAnExchangeThatIsUndoneSaysWhatIsThere(t *testing.T) {
+	stopped := errors.New("stopped")
+	for _, c := range []struct {
+		name     string
+		before   map[string]string
+		at       string
+		meddle   func(path string) error
+		after    map[string]string
+		halfway  bool
+		replaced bool
+	}{
+		{"the old file is elsewhere", map[string]string{"": "old"}, "clear -journal",
+			func(path string) error {
+				kept := filepath.Join(filepath.Dir(path), "kept")
+				return errors.Join(os.Rename(kept, path+".moved"), os.WriteFile(kept, []byte("another"), 0o600))
+			}, map[string]string{"x.db": "another", "x.db.moved": "old"}, true, true},
+		{"the old file was put back", map[string]string{"": "old", "-wal": "w"}, "put the new file there",
+			func(path string) error { return os.Rename(filepath.Join(filepath.Dir(path), "kept"), path) },
+			map[string]string{"x.db": "old", "kept-wal": "w"}, true, true},
+		{"a journal does not go to another file", map[string]string{"-wal": "w"}, "put the new file there",
+			func(path string) error { return os.WriteFile(path, []byte("another"), 0o600) },
+			map[string]string{"x.db": "another", "kept-wal": "w"}, true, true},
+		{"another file where none was", map[string]string{}, "put the new file there",
+			func(path string) error { return os.WriteFile(path, []byte("another"), 0o600) },
+			map[string]string{"x.db": "another"}, false, false},
+		{"nothing", map[string]string{"": "old", "-wal": "w"}, "put the new file there", func(string) error { return nil },
+			map[string]string{"x.db": "old", "x.db-wal": "w"}, false, false},
+	} {
+		path, work, made := exchanging(t, c.before)
+		old, _, err := Find(path)
+		require.NoError(t, err, c.name)
+		err = Exchange(path, "kept", old, work, made, func(step string) error {
+			if step == c.at {
+				return errors.Join(stopped, c.meddle(path))
+			}
+			return nil
+		})
+		require.ErrorIs(t, err, stopped, c.name)
+		require.Equal(t, c.halfway, errors.Is(err, ErrHalfway), c.name)
+		require.Equal(t, c.replaced, errors.Is(err, ErrReplaced), c.name)
+		require.NoError(t, work.Remove())
+		require.Equal(t, c.after, texts(t, filepath.Dir(path)), c.name)
+	}
+	// The new file is there, whatever the rename said.
+	path, work, made := exchanging(t, map[string]string{})
+	err := Exchange(path, "kept", nil, work, made, func(step string) error {
+		if step == "put the new file there" {
+			return errors.Join(stopped, os.Rename(work.Path(), path))
+		}
+		return nil
+	})
+	require.ErrorIs(t, err, ErrHalfway)
+	require.NoError(t, work.Remove())
+}

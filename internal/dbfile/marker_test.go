@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -69,4 +70,47 @@ func TestAMarkerThatIsTooLongIsNone(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, content, maxMarker)
 	require.NoError(t, m.Leave())
+}
+
+// A file may be missing that only the marker knows of.
+func TestAMarkerThatIsReplacedIsNeverGone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no folder is synced here")
+	}
+	path := filepath.Join(t.TempDir(), "x.db")
+	m, err := PlaceMarker(path, []byte("first"))
+	require.NoError(t, err)
+	require.NoError(t, m.folder.Close())
+	require.Error(t, m.Replace([]byte("second")), "the names cannot be made durable")
+	require.Equal(t, map[string]string{"x.db-restoring": "second"}, texts(t, filepath.Dir(path)))
+	_ = m.Leave()
+	m, content, err := TakeMarker(path, nil)
+	require.NoError(t, err)
+	require.Equal(t, "second", string(content))
+	require.NoError(t, m.Remove())
+}
+
+func TestAMarkerOfAMissingFileIsNotToBeRemovedFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	m, err := PlaceMarker(path, nil)
+	require.NoError(t, err)
+	err = CheckMarker(path, nil)
+	require.ErrorIs(t, err, ErrRestoring)
+	require.ErrorContains(t, err, "is missing")
+	require.NotContains(t, err.Error(), "remove")
+	put(t, path, "x")
+	require.ErrorContains(t, CheckMarker(path, nil), "remove that file")
+	require.NoError(t, m.Remove())
+}
+
+func TestAMarkerThatWasOnlyAboutToBeHoldsNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	for text, isNil := range map[string]bool{placeholder: true, "": false, placeholder + "x": false, placeholder[1:]: false} {
+		put(t, path+MarkerSuffix, text)
+		m, content, err := TakeMarker(path, nil)
+		require.NoError(t, err)
+		require.NotNil(t, m)
+		require.Equal(t, isNil, content == nil, text)
+		require.NoError(t, m.Leave())
+	}
 }

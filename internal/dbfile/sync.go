@@ -16,8 +16,29 @@ func SyncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("sync %s: %w", dir, err), d.Close())
+	return errors.Join(syncFolder(d), d.Close())
+}
+
+// syncFolder does what SyncDir does, with a folder that is open.
+func syncFolder(dir *os.File) error {
+	if runtime.GOOS == "windows" {
+		return nil
 	}
-	return d.Close()
+	if err := dir.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", dir.Name(), err)
+	}
+	return nil
+}
+
+// openFolder opens a folder and its descriptor.
+func openFolder(dir string) (*os.Root, *os.File, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	folder, err := root.Open(".")
+	if err != nil {
+		return nil, nil, errors.Join(err, root.Close())
+	}
+	return root, folder, nil
 }
