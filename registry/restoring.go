@@ -31,14 +31,16 @@ const restorePatience = 200 * time.Millisecond
 
 // restoring is a restore that is running.
 type restoring struct {
-	source *Registry // the backup
-	from   string    // its path
+	source *Registry   // the backup
+	from   string      // its path
+	info   os.FileInfo // of it, when it was opened
 	target sqlite.Location
 	wait   sqlite.Wait
 	old    oldFile
-	marker *dbfile.Marker // nil: there is none yet
-	left   *restoreMarker // what the marker of an interrupted restore says; nil if there was none
-	floor  int64          // the highest revision that is known besides the backup's
+	marker *dbfile.Marker   // nil: there is none yet
+	left   *restoreMarker   // what the marker of an interrupted restore says; nil if there was none
+	floor  int64            // the highest revision that is known besides the backup's
+	at     schema.Timestamp // when the change was made that records the restore
 	report RestoreReport
 }
 
@@ -102,6 +104,7 @@ func (r *restoring) locate(backup, path string) error {
 
 // openBackup opens the backup and verifies it.
 func (r *restoring) openBackup(ctx context.Context, backup string, o restoreOptions) (err error) {
+	info, failed := os.Stat(r.from) // now: what is put there later was not verified
 	if o.keyed {
 		r.source, err = OpenEncrypted(ctx, backup, o.kek, WithReadOnly())
 	} else {
@@ -110,7 +113,11 @@ func (r *restoring) openBackup(ctx context.Context, backup string, o restoreOpti
 	if err != nil {
 		return why(err)
 	}
+	r.info = info
 	found, err := r.source.Verify(ctx)
+	if err == nil {
+		err = failed
+	}
 	if err == nil {
 		err = r.source.read(ctx, func(q *sql.Conn) error {
 			row, err := queries.GetRegistry(background, q)
@@ -151,7 +158,7 @@ func (r *restoring) replace(ctx context.Context, work *dbfile.Workspace) error {
 	if errors.Is(err, dbfile.ErrHalfway) {
 		return fmt.Errorf("%w: %w", ErrRestoring, err)
 	}
-	if err != nil && r.left == nil { // all is as it was
+	if err != nil && r.left == nil { // all is as it was: the marker would only be in the way
 		err = errors.Join(err, r.marker.Remove())
 		r.marker = nil
 	}
@@ -198,9 +205,9 @@ func (r *restoring) record(ctx context.Context, copied *Registry) (newest int64,
 		if highest > maxRestored {
 			return invalid("revision %d leaves no room for a restore", highest)
 		}
-		r.report.Revision = highest + restoredAbove
+		r.report.Revision, r.at = highest+restoredAbove, schema.NewTimestamp(time.Now())
 		err := queries.InsertRestore(background, tx.Conn(), db.InsertRestoreParams{
-			Revision: r.report.Revision, At: schema.NewTimestamp(time.Now()),
+			Revision: r.report.Revision, At: r.at,
 		})
 		if err != nil {
 			return err
@@ -211,7 +218,7 @@ func (r *restoring) record(ctx context.Context, copied *Registry) (newest int64,
 }
 
 // mark places the marker, or puts what this restore does into that of an interrupted one.
-func (r *restoring) mark(kept []string, above int64) error {
+func (r *restoring) mark(kept []fileName, above int64) error {
 	content, err := r.content(kept, above)
 	if err != nil {
 		return err
@@ -249,7 +256,8 @@ func (r *restoring) end(ctx context.Context) error {
 		r.marker = nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w: the new file is in its place, and the marker is left: %w", ErrRestoring, err)
+		return fmt.Errorf("%w: the new file is in its place, and the marker may be left: if the registry opens, the restore is complete, and "+
+			"must not run again: %w", ErrRestoring, err)
 	}
 	return stage.Reached(ctx, "the end")
 }

@@ -23,6 +23,7 @@ func systemRoles() map[string]role {
 		"privileges":  rolePrivileges,
 		"jailed":      roleJailed,
 		"visitor":     roleVisitor,
+		"restoring":   roleRestoring,
 	}
 }
 

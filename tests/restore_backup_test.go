@@ -74,7 +74,7 @@ func (s *restorePlaceSuite) TestAnEncryptedFileAndAPlaintextBackup() {
 	}
 	_, err := registry.Encrypt(s.T().Context(), s.path, kekOf(1))
 	s.Require().NoError(err)
-	report, err := s.restore()
+	report, err := s.restore(registry.RestorePlaintext())
 	s.Require().NoError(err)
 	s.Require().True(report.WasEncrypted)
 	s.Require().False(report.Encrypted)

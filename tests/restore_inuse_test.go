@@ -118,7 +118,7 @@ func (s *usedRestoreSuite) TestByAnotherProcess() {
 	s.Require().NoError(os.Remove(s.path))
 	s.requireBusy("a writer, of a file that was removed since: its WAL is in use")
 	c.kill()
-	s.Require().NoError(s.restore())
+	s.Require().NoError(s.restore(registry.WithRevisionAbove(0)))
 	s.Require().NoError(s.open().Close())
 }
 
@@ -205,6 +205,9 @@ func (s *usedRestoreSuite) TestAFileThatIsMadeMeanwhileStays() {
 		s.Require().Error(err, at)
 		s.Require().NotErrorIs(err, registry.ErrRestoring, at)
 		s.Require().NoFileExists(path+"-restoring", at)
+		if at == "put the new file there" {
+			s.Require().Equal(map[string]string{"": hashOf([]byte("another program's"))}, contents(s.T(), path), at)
+		}
 		if at != "put the new file there" {
 			s.Require().ErrorIs(err, registry.ErrReplaced, at)
 			reg, err := registry.Open(s.T().Context(), path, registry.WithMustExist())

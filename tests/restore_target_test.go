@@ -87,7 +87,7 @@ func (s *restorePlaceSuite) TestAnotherDatabaseIsNotMovedAway() {
 
 	s.path = filepath.Join(s.T().TempDir(), "x.db")
 	sqliteExec(s.T(), s.path, "CREATE TABLE notes (text)")
-	s.requireRefused(registry.ErrNotRegistry, "move that away", registry.WithRevisionAbove(0))
+	s.requireRefused(registry.ErrNotRegistry, "move the old file away", registry.WithRevisionAbove(0))
 }
 
 // The file that a symlink leads to is restored, as Open opens it, and the link stays.
@@ -132,9 +132,12 @@ func (s *restorePlaceSuite) TestWhatIsNoMarkerIsRefused() {
 		"text":          write("precious"),
 		"huge":          write(strings.Repeat(" ", 1<<20)),
 		"another file":  write(`{"file": "y.db"}`),
-		"elsewhere":     write(`{"file": "registry.db", "kept": ["registry.db.before-restore-/../../victim"]}`),
-		"another name":  write(`{"file": "registry.db", "kept": ["victim"]}`),
-		"negative":      write(`{"file": "registry.db", "above": -1}`),
+		"elsewhere":     write(`{"file": "registry.db", "id": "x", "revision": 4294967296, "kept": ["registry.db.before-restore-/../../victim"]}`),
+		"another name":  write(`{"file": "registry.db", "id": "x", "revision": 4294967296, "kept": ["victim"]}`),
+		"negative":      write(`{"file": "registry.db", "id": "x", "above": -1, "revision": 4294967295}`),
+		"no revision":   write(`{"file": "registry.db", "id": "x"}`),
+		"no registry":   write(`{"file": "registry.db", "revision": 4294967296}`),
+		"odd name":      write(`{"file": {"quoted": "registry.db"}, "id": "x", "revision": 4294967296}`),
 		"symlink":       func() error { return os.Symlink(victim, marker) },
 		"dangling":      func() error { return os.Symlink(victim+"x", marker) },
 		"folder":        func() error { return os.Mkdir(marker, 0o700) },
@@ -163,29 +166,39 @@ func (s *restorePlaceSuite) TestWhatIsNoMarkerIsRefused() {
 
 func (s *restorePlaceSuite) TestAPlaceWithoutAFile() {
 	for name, prepare := range map[string]func(path string){
-		"nothing": func(string) {},
-		"empty":   func(path string) { s.Require().NoError(os.WriteFile(path, nil, 0o600)) },
-		"WAL":     func(path string) { s.Require().NoError(os.WriteFile(path+"-wal", []byte("commits"), 0o600)) },
-		"journal": func(path string) { s.Require().NoError(os.WriteFile(path+"-journal", []byte("pages"), 0o600)) },
+		"nothing":       func(string) {},
+		"empty":         func(path string) { s.Require().NoError(os.WriteFile(path, nil, 0o600)) },
+		"torn: WAL":     func(path string) { s.Require().NoError(os.WriteFile(path+"-wal", []byte("commits"), 0o600)) },
+		"torn: journal": func(path string) { s.Require().NoError(os.WriteFile(path+"-journal", []byte("pages"), 0o600)) },
 		"litter": func(path string) {
 			s.Require().NoError(errors.Join(os.WriteFile(path+"-wal", nil, 0o600), os.WriteFile(path+"-shm", []byte("index"), 0o600)))
 		},
-		"empty file, WAL": func(path string) {
+		"torn: empty file, WAL": func(path string) {
 			s.Require().NoError(errors.Join(os.WriteFile(path, nil, 0o600), os.WriteFile(path+"-wal", []byte("commits"), 0o600)))
 		},
 	} {
 		s.path = filepath.Join(s.T().TempDir(), "x.db")
 		prepare(s.path)
-		report, err := s.restore()
+		var opts []registry.RestoreOption
+		if strings.HasPrefix(name, "torn") { // which revisions it gave is unknown
+			before := folder(s.T(), filepath.Dir(s.path))
+			_, err := s.restore()
+			s.Require().ErrorIs(err, registry.ErrCorrupt, name)
+			s.Require().ErrorContains(err, "WithRevisionAbove", name)
+			s.Require().Equal(before, folder(s.T(), filepath.Dir(s.path)), name)
+			opts = append(opts, registry.WithRevisionAbove(s.old))
+		}
+		report, err := s.restore(opts...)
 		s.Require().NoError(err, name)
 		s.Require().Equal(s.old+1<<32, report.Revision, name)
 		want := []string{filepath.Base(s.path)}
 		switch name {
 		case "empty":
 			want = append(want, filepath.Base(report.Kept))
-		case "WAL", "journal":
-			want = append(want, filepath.Base(report.Kept)+"-"+strings.ToLower(name))
-		case "empty file, WAL":
+		case "torn: WAL", "torn: journal": // there is no file of that name without the suffix
+			s.Require().Equal(strings.ToLower(name[len("torn: "):]), report.Kept[strings.LastIndex(report.Kept, "-")+1:], name)
+			want = append(want, filepath.Base(report.Kept))
+		case "torn: empty file, WAL":
 			want = append(want, filepath.Base(report.Kept), filepath.Base(report.Kept)+"-wal")
 		default:
 			s.Require().Empty(report.Kept, name)
