@@ -115,7 +115,7 @@ func RestorePlaintext() RestoreOption {
 //     closed; then the copy can be restored.
 //   - ErrCorrupt, ErrNotRegistry, ErrNewerSchema with the registry's path: the old file cannot be read, so that its newest revision is
 //     unknown: pass [WithRevisionAbove].
-//   - ErrNotEncrypted: the backup is plaintext, and the old file is encrypted; or it is, and RestoreWithKEK was given.
+//   - ErrNotEncrypted: the backup is plaintext, and the old file is encrypted or RestoreWithKEK was given.
 //   - ErrInvalid, ErrNotRegistry: at path is another registry, a database of oxide-k's or another program's. Move it away first. ErrInvalid
 //     too if an interrupted restore was of another registry.
 //   - ErrReplaced: somebody moved a file meanwhile.

@@ -238,3 +238,18 @@ func (s *restoreAgainSuite) TestAFileDoesNotFollowAnothersJournal() {
 	s.Require().NotEqual(strings.TrimSuffix(report.Kept, "-wal"), report.AlsoKept[0])
 	s.Require().Equal(1, s.value(report.AlsoKept[0]))
 }
+
+// Nor does the file that the interrupted restore made, if the old file is gone and its journal is not.
+func (s *restoreAgainSuite) TestTheNewFileDoesNotFollowTheOldOnesJournal() {
+	s.Require().NoError(os.WriteFile(s.path, []byte(strings.Repeat("wreck", 2000)), 0o600))
+	s.Require().NoError(os.WriteFile(s.path+"-wal", []byte("commits"), 0o600))
+	s.interrupt("remove the marker", registry.WithRevisionAbove(7))
+	kept := filepath.Join(filepath.Dir(s.path), s.marker()["kept"].([]any)[0].(string))
+	s.Require().NoError(os.Remove(kept))
+	report, err := s.restore(registry.WithRevisionAbove(1 << 40)) // not the same again
+	s.Require().NoError(err)
+	s.Require().Equal(kept+"-wal", report.Kept)
+	s.Require().Len(report.AlsoKept, 1)
+	s.Require().NotEqual(kept, report.AlsoKept[0])
+	s.Require().Equal(1, s.value(report.AlsoKept[0]))
+}
