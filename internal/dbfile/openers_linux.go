@@ -9,17 +9,12 @@ import (
 )
 
 // InUse returns who has the database at path open, or a file beside it, in words: a process whose descriptors may be looked at, or
-// one that holds a lock. It returns "" if nobody is known. With alone this process has it open itself, and its own descriptors and
-// locks are passed over.
+// one that holds a lock. It returns "" if nobody is known. With alone this process holds SQLite's exclusive lock: its own descriptors
+// and locks are passed over, and nobody else can have a lock on the database itself.
 //
 // What it does not see: processes of other users that hold no lock (unless this one is root's), and those outside of this container.
 func InUse(path string, alone bool) string {
-	var files []os.FileInfo
-	for _, suffix := range append([]string{""}, suffixes...) {
-		if info, err := os.Lstat(path + suffix); err == nil && info.Mode().IsRegular() {
-			files = append(files, info)
-		}
-	}
+	names, files := present(path)
 	if len(files) == 0 {
 		return ""
 	}
@@ -30,15 +25,31 @@ func InUse(path string, alone bool) string {
 	if pid := openedBy(filepath.Base(path), files, looked); pid != "" {
 		return "process " + pid + " has it open"
 	}
-	for _, info := range files {
-		pids, _ := lockers(info)
+	for i, name := range names {
+		if alone && name == path {
+			continue
+		}
+		pids, _ := lockers(name, files[i])
 		for _, pid := range pids {
-			if !looked[pid] { // who was looked at has another file locked, of the same number
+			switch {
+			case pid == noPid:
+				return "somebody has it locked (an open file description)"
+			case !looked[pid]: // who was looked at has another file locked, if only numbers were compared
 				return "somebody has it locked (process " + pid + ")"
 			}
 		}
 	}
 	return ""
+}
+
+// present returns the paths and the infos of a database and of the files beside it, as far as they are there.
+func present(path string) (names []string, files []os.FileInfo) {
+	for _, suffix := range append([]string{""}, suffixes...) {
+		if info, err := os.Lstat(path + suffix); err == nil && info.Mode().IsRegular() {
+			names, files = append(names, path+suffix), append(files, info)
+		}
+	}
+	return names, files
 }
 
 // openedBy returns the id of a process that has one of the files open, or "". Their names begin with base. It passes over those that
