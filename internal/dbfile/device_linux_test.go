@@ -37,12 +37,14 @@ func TestALockIsFoundByTheDeviceOfItsFileSystem(t *testing.T) {
 		require.NoError(t, f.Close())
 		info, err := os.Lstat(f.Name())
 		require.NoError(t, err)
-		pids, known := lockers(f.Name(), info)
+		pids, known, err := lockers(f.Name(), info)
+		require.NoError(t, err, what)
 		require.True(t, known, what)
 		require.Empty(t, pids, what)
 		lockDescription(t, f.Name())
 		require.NotEmpty(t, mountDevice(f.Name(), info.Sys().(*syscall.Stat_t).Ino), what)
-		pids, _ = lockers(f.Name(), info)
+		pids, _, err = lockers(f.Name(), info)
+		require.NoError(t, err, what)
 		require.Equal(t, []string{noPid}, pids, what)
 	}
 }
@@ -87,9 +89,9 @@ func TestALockOnAnotherFileSystemIsNoUse(t *testing.T) {
 	require.Equal(t, mine.Sys().(*syscall.Stat_t).Ino, other.Sys().(*syscall.Stat_t).Ino)
 
 	lockDescription(t, paths[1]+"-shm")
-	require.Empty(t, InUse(paths[0], true))
+	require.Empty(t, inUse(t, paths[0], true))
 	require.NoError(t, CheckFree(paths[0]))
-	require.Equal(t, "somebody has it locked (an open file description)", InUse(paths[1], true))
+	require.Equal(t, "somebody has it locked (an open file description)", inUse(t, paths[1], true))
 	require.Error(t, CheckFree(paths[1]))
 }
 

@@ -1,7 +1,9 @@
 package dbfile
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -10,25 +12,28 @@ import (
 
 // isUnlocked reports whether the kernel knows of no lock on the file at path, which info is about.
 func isUnlocked(path string, info os.FileInfo) bool {
-	pids, known := lockers(path, info)
-	return known && len(pids) == 0
+	pids, known, err := lockers(path, info)
+	return err == nil && known && len(pids) == 0
 }
 
 // noPid stands for a lock that belongs to an open file description, and so to no single process.
 const noPid = "-1"
 
-// lockers returns the ids of the processes that hold a lock on the file at path, which info is about, if that can be told. (Each
-// connection in WAL mode holds one on FILE-shm. To ask by fcntl would take a descriptor, and closing it would drop this process's own.)
-func lockers(path string, info os.FileInfo) (pids []string, known bool) {
+// lockers returns the ids of the processes that hold a lock on the file at path, which info is about. They are not known if this
+// system has no list of locks. (Each connection in WAL mode holds one on FILE-shm. To ask by fcntl would take a descriptor, and closing
+// it would drop this process's own.)
+func lockers(path string, info os.FileInfo) (pids []string, known bool, err error) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return nil, false
+		return nil, false, nil
 	}
 	locks, err := os.ReadFile("/proc/locks")
-	if err != nil {
-		return nil, false
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	} else if err != nil {
+		return nil, false, err
 	}
-	return lockersIn(string(locks), mountDevice(path, stat.Ino), stat.Ino), true
+	return lockersIn(string(locks), mountDevice(path, stat.Ino), stat.Ino), true, nil
 }
 
 // lockersIn returns the processes of those lines of /proc/locks that are about a file. With the device "" it goes by the file's number
