@@ -223,17 +223,18 @@ func (r *restoring) checkEncryption(o restoreOptions) error {
 
 // checkUnused returns ErrBusy if anybody is known to have the old file open. It waits a moment for those who only look at it.
 func (r *restoring) checkUnused(ctx context.Context) error {
-	who := func() string {
+	who := func() (string, error) {
 		if r.target.IsOpen() {
-			return "this process has it open"
+			return "this process has it open", nil
 		}
 		return dbfile.InUse(r.target.Path(), r.old.alone != nil)
 	}
 	return r.wait.Until(ctx, func() error {
-		if who := who(); who != "" {
-			return inUse(who)
+		who, err := who()
+		if err == nil && who != "" {
+			err = inUse(who)
 		}
-		return nil
+		return err
 	})
 }
 

@@ -50,3 +50,8 @@ func (f *File) Now(path string) (*File, error) {
 	}
 	return &File{info}, nil
 }
+
+// IsSame reports whether both are the same file, whatever their names are. It is false if one of them is nil.
+func (f *File) IsSame(other *File) bool {
+	return f != nil && other != nil && os.SameFile(f.info, other.info)
+}

@@ -23,20 +23,20 @@ func CheckFree(path string) error {
 			return err
 		case suffix == "":
 			return taken(path)
-		case !isLitter(suffix, info):
+		case !isLitter(path, suffix, info):
 			return fmt.Errorf("%w: it is of an earlier %s: remove it if no process has that open", taken(path+suffix), filepath.Base(path))
 		}
 	}
 	return nil
 }
 
-// isLitter reports whether a file beside FILE, which is missing, is of no use to anybody.
-func isLitter(suffix string, info os.FileInfo) bool {
+// isLitter reports whether a file beside the database at path, which is missing, is of no use to anybody.
+func isLitter(path, suffix string, info os.FileInfo) bool {
 	if suffix == "-journal" || !info.Mode().IsRegular() || checkOwner("", info, nil) != nil {
 		return false
 	}
 	if suffix == "-wal" {
 		return info.Size() == 0
 	}
-	return isUnlocked(info)
+	return isUnlocked(path+suffix, info)
 }

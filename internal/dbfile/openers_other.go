@@ -3,4 +3,4 @@
 package dbfile
 
 // InUse knows of nobody: this system does not tell.
-func InUse(string, bool) string { return "" }
+func InUse(string, bool) (string, error) { return "", nil }

@@ -1,40 +1,54 @@
 package dbfile
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 )
 
-// isUnlocked reports whether the kernel knows of no lock on a file.
-func isUnlocked(info os.FileInfo) bool {
-	pids, known := lockers(info)
-	return known && len(pids) == 0
+// isUnlocked reports whether the kernel knows of no lock on the file at path, which info is about.
+func isUnlocked(path string, info os.FileInfo) bool {
+	pids, known, err := lockers(path, info)
+	return err == nil && known && len(pids) == 0
 }
 
-// lockers returns the ids of the processes that hold a lock on a file, or on another one with the same number, if that can be told.
-// (Each connection in WAL mode holds one on FILE-shm. To ask by fcntl would take a descriptor, and closing it would drop this
-// process's own.)
-func lockers(info os.FileInfo) (pids []string, known bool) {
+// noPid stands for a lock that belongs to an open file description, and so to no single process.
+const noPid = "-1"
+
+// lockers returns the ids of the processes that hold a lock on the file at path, which info is about. They are not known if this
+// system has no list of locks. (Each connection in WAL mode holds one on FILE-shm. To ask by fcntl would take a descriptor, and closing
+// it would drop this process's own.)
+func lockers(path string, info os.FileInfo) (pids []string, known bool, err error) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return nil, false
+		return nil, false, nil
 	}
 	locks, err := os.ReadFile("/proc/locks")
-	if err != nil {
-		return nil, false
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	} else if err != nil {
+		return nil, false, err
 	}
-	// A line is "1: POSIX  ADVISORY  READ 1234 fe:00:5678 128 128". Devices are named otherwise than by stat on some file
-	// systems, so the file's number alone counts.
-	ending := ":" + strconv.FormatUint(uint64(stat.Ino), 10)
-	for line := range strings.Lines(string(locks)) {
+	return lockersIn(string(locks), mountDevice(path, stat.Ino), stat.Ino), true, nil
+}
+
+// lockersIn returns the processes of those lines of /proc/locks that are about a file. With the device "" it goes by the file's number
+// alone, so it may return processes that lock another file, of the same number.
+func lockersIn(locks, device string, number uint64) (pids []string) {
+	// A line is "1: POSIX  ADVISORY  READ 1234 fe:00:5678 128 128".
+	name := fmt.Sprintf("%s:%d", device, number)
+	for line := range strings.Lines(locks) {
 		fields := strings.Fields(line)
-		at := slices.IndexFunc(fields, func(field string) bool { return strings.HasSuffix(field, ending) })
+		at := slices.IndexFunc(fields, func(field string) bool {
+			return field == name || device == "" && strings.HasSuffix(field, name)
+		})
 		if at > 0 {
 			pids = append(pids, fields[at-1])
 		}
 	}
-	return pids, true
+	return pids
 }

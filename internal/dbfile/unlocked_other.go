@@ -5,4 +5,4 @@ package dbfile
 import "os"
 
 // isUnlocked does not know, and says no.
-func isUnlocked(os.FileInfo) bool { return false }
+func isUnlocked(string, os.FileInfo) bool { return false }

@@ -2,32 +2,40 @@ package sqlite
 
 import "sync"
 
-// opened counts the connections of this process to each file. It belongs to the process, as POSIX locks do, which do not tell the
-// connections of one process apart: a restore must find all of them, whichever registry they are of.
+// opened are the files that this process has connections to, one for each connection. It belongs to the process, as POSIX locks do,
+// which do not tell the connections of one process apart: a restore must find all of them, whichever registry they are of.
 var opened = struct {
 	sync.Mutex
-	count map[string]int // by path
-}{count: map[string]int{}}
+	files map[*Location]struct{}
+}{files: map[*Location]struct{}{}}
 
 // enterFile counts a connection that is about to be opened. leave takes it back; called again it does nothing.
 func (s Settings) enterFile() (leave func()) {
 	if s.Location.IsMemory() || s.alone {
 		return func() {}
 	}
-	add := func(n int) {
-		opened.Lock()
-		defer opened.Unlock()
-		if opened.count[s.Location.path] += n; opened.count[s.Location.path] == 0 {
-			delete(opened.count, s.Location.path)
-		}
-	}
-	add(1)
-	return sync.OnceFunc(func() { add(-1) })
-}
-
-// IsOpen reports whether this process has a connection to the file, by whatever name it was opened.
-func (l Location) IsOpen() bool {
+	entered := s.Location
 	opened.Lock()
 	defer opened.Unlock()
-	return opened.count[l.path] > 0
+	opened.files[&entered] = struct{}{}
+	return func() {
+		opened.Lock()
+		defer opened.Unlock()
+		delete(opened.files, &entered)
+	}
+}
+
+// IsOpen reports whether this process has a connection to the file, by whatever name it was opened, or to another one that had
+// the same path.
+func (l Location) IsOpen() bool {
+	file := l.pinned()
+	opened.Lock()
+	defer opened.Unlock()
+	for other := range opened.files {
+		// X.db and x.db are one file on some systems; a folder may be mounted twice.
+		if other.path == l.path || file.IsSame(other.pinned()) {
+			return true
+		}
+	}
+	return false
 }

@@ -25,13 +25,26 @@ func (l Location) Examine() (exists bool, err error) {
 	if l.IsMemory() {
 		return false, nil
 	}
-	file, err := dbfile.Examine(l.path)
-	// Afterwards: whoever missed the file because a restore had moved it away finds the marker, or the new file is there.
-	if marked := l.checkMarker(file); marked != nil {
-		file, err = nil, marked
-	}
+	file, err := l.examine(dbfile.Examine)
 	l.pin.file.Store(file)
 	return file != nil, err
+}
+
+// examine finds the file with look, which is dbfile.Examine but in tests, and makes sure that no restore is running.
+func (l Location) examine(look func(path string) (*dbfile.File, error)) (file *dbfile.File, err error) {
+	// It looks twice for a file that is missing: a restore may have moved it away before the look, and have put the new one there
+	// and removed its marker before the look for that.
+	for range 2 {
+		file, err = look(l.path)
+		// Afterwards: whoever missed the file because a restore had moved it away finds the marker, or the new file is there.
+		if marked := l.checkMarker(file); marked != nil {
+			return nil, marked
+		}
+		if file != nil || err != nil && !errors.Is(err, dbfile.ErrTorn) {
+			break
+		}
+	}
+	return file, err
 }
 
 // pinned returns the file that connections must be on, nil if there is none.
