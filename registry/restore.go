@@ -126,6 +126,9 @@ func RestorePlaintext() RestoreOption {
 // noticed that another process has it open on another system than Linux, and on Linux if that is another user's, runs in another
 // container, or is one that may not be looked at (not dumpable, as one that changed its user or runs with file capabilities). It works on
 // with the old file, and no connection that it opens later joins the new one (ErrReplaced).
+//
+// If /proc is there and cannot be read Restore fails, and changes nothing. Without /proc, locks and the connections of this process are
+// all that is known.
 func Restore(ctx context.Context, backup, path string, opts ...RestoreOption) (RestoreReport, error) {
 	var o restoreOptions
 	err := apply(&o, opts)
