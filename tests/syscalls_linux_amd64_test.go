@@ -127,6 +127,9 @@ func (t *tracer) call(id int) error {
 	const begins, ends = 1, 2
 	_, _, failed := syscall.Syscall6(syscall.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(id), unsafe.Sizeof(info),
 		uintptr(unsafe.Pointer(&info)), 0, 0)
+	if failed == syscall.ESRCH { // another thread ended the process since this one stopped
+		return nil
+	}
 	if failed != 0 {
 		return failed
 	}
