@@ -135,8 +135,13 @@ func (r *rekeying) run(ctx context.Context) error {
 // service that is down for a moment opens nothing either, so what it wrapped itself is its witness.
 func (r *rekeying) checkFresh(ctx context.Context, ring, next *keyring) error {
 	for range 2 {
-		if r.opens(ctx, ring.row()) == nil {
+		switch err := r.opens(ctx, ring.row()); {
+		case err == nil:
 			return invalid("the new key-encryption key is the one that the registry has: whoever had it would still open the registry")
+		case !errors.Is(err, keyset.ErrWrongKEK): // it was not asked
+			return err
+		case r.kek.Kind() != keyset.KindAEAD: // which is sure of it
+			return nil
 		}
 		if err := r.opens(ctx, next.row()); err != nil {
 			return err

@@ -55,7 +55,7 @@ var ErrHalfway = errors.New("it is not certain which file is there")
 // again, and those that hold nothing, and the index of a WAL, are removed. With old nil there is only what lies beside it. The names
 // are durable when Exchange returns.
 //
-// at is called before each step, and may stop it. On an error all is as it was, unless ErrHalfway holds.
+// Exchange calls at before each step, and stops if that returns an error. On an error all is as it was, unless ErrHalfway holds.
 func Exchange(path, kept string, old *File, work *Workspace, made os.FileInfo, at func(step string) error) (err error) {
 	e := exchange{dir: work.parent, path: path, kept: filepath.Base(kept), old: old, made: made}
 	defer func() {
